@@ -1,0 +1,18 @@
+"""Audio machine learning to hear, see and build.
+
+``import audiolab as al`` is quick: a module, and the heavy libraries behind it, load when first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["audio", "synth", "measure", "plots", "claims", "corpora", "widgets", "checks", "checkup", "paths"],
+    submod_attrs={
+        "audio": ["AudioError", "info", "load", "play", "save"],
+        "claims": ["show", "verify"],
+        "corpora": ["sample"],
+        "checkup": ["doctor"],
+        "checks": ["check", "hint", "progress", "reset", "solution", "start"],
+    },
+)
