@@ -1,0 +1,345 @@
+"""Every figure of the course: axes with units, a title that says what to see, and a text for those who cannot.
+
+Each function draws one figure, displays it and returns nothing. Several signals are passed as a
+dictionary from label to signal.
+"""
+
+import io
+
+import numpy as np
+
+from . import measure
+
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#1f6fb4", "#d9660f", "#2f8f5b", "#7b4fa3", "#6b6b6b"
+COLORS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
+DPI = 90
+_FREQUENCY_TICKS = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
+_STYLE = {
+    "axes.edgecolor": "#888888", "axes.grid": True, "axes.spines.right": False, "axes.spines.top": False,
+    "axes.titlelocation": "left", "axes.titlesize": 12, "axes.labelsize": 10, "figure.facecolor": "white",
+    "font.size": 10, "grid.color": "#dddddd", "grid.linewidth": 0.6, "legend.frameon": False,
+    "lines.linewidth": 1.3, "lines.markersize": 5,
+}
+
+
+def waveform(signals, sr, *, title, alt, start=0.0, stop=None, points=False, overlay=False):
+    """Amplitude over time, one row per signal.
+
+    Parameters
+    ----------
+    signals : np.ndarray, shape [n] or [channels, n], or dict of str to np.ndarray
+        With a dictionary each signal has a row of its own, labelled.
+    sr : int
+        Samples per second.
+    title, alt : str
+        What to see, and the same in words for a reader who cannot see the figure.
+    start, stop : float
+        Part to draw, in seconds. Shorter than 0.1 s is drawn in milliseconds.
+    points : bool
+        Mark each sample.
+    overlay : bool
+        Draw all signals on one pair of axes.
+
+    Taught in: notebooks/01_fundamentals.ipynb, "How does a number become a sound?"
+    """
+    signals = _labelled(signals)
+    rows = 1 if overlay else len(signals)
+    figure, axes = _figure(rows, 1, height=2.4 if rows == 1 else 0.6 + 1.3 * rows, sharex=True, sharey=True)
+    scale, unit = (1000, "ms") if (stop or max(y.shape[-1] for y in signals.values()) / sr) - start < 0.1 else (1, "s")
+    for i, (label, y) in enumerate(signals.items()):
+        axis = axes[0 if overlay else i]
+        first, last = round(start * sr), None if stop is None else round(stop * sr)
+        y = np.atleast_2d(y)[:, first:last]
+        t = (first + np.arange(y.shape[1])) / sr * scale
+        for k, channel in enumerate(y):
+            name = label if len(y) == 1 else f"{label} {('left', 'right')[k] if len(y) == 2 else k}".strip()
+            axis.plot(t, channel, color=COLORS[(i + k) % len(COLORS)], label=name or None,
+                      marker="o" if points else None, linewidth=0.8 if y.shape[1] > 4000 else 1.3)
+        if label or len(y) > 1:
+            _legend(axis)
+        axis.set_ylabel("amplitude")
+        axis.margins(x=0)
+    axes[-1].set_xlabel(f"time ({unit})")
+    _display(figure, title, alt)
+
+
+def spectrum(signals, sr, *, title, alt, log=True, low=None, high=None, floor=-100.0, window="hann"):
+    """Level over frequency of one signal or of several, in one pair of axes.
+
+    Parameters
+    ----------
+    signals : np.ndarray, shape [n], or dict of str to np.ndarray
+    sr : int
+        Samples per second.
+    title, alt : str
+        What to see, and the same in words.
+    log : bool
+        Logarithmic frequency axis, from 20 Hz.
+    low, high : float, optional
+        Hertz at the ends of the axis.
+    floor : float
+        dBFS at the bottom.
+    window : str
+        As in :func:`audiolab.measure.spectrum`.
+
+    Taught in: notebooks/01_fundamentals.ipynb, "Which frequencies are in it?"
+    """
+    signals = _labelled(signals)
+    figure, (axis,) = _figure(1, 1, height=3.0)
+    top = floor
+    for color, (label, y) in zip(COLORS, signals.items(), strict=False):
+        f, level = measure.spectrum(y, sr, window)
+        axis.plot(f, np.maximum(level, floor), color=color, label=label or None, linewidth=1.0)
+        top = max(top, level.max())
+    axis.set(xscale="log" if log else "linear", xlim=(low or (20 if log else 0), high or sr / 2), ylim=(floor, top + 6),
+             xlabel="frequency (Hz)", ylabel="level (dBFS)")
+    if log:
+        _frequency_ticks(axis)
+    if any(signals):
+        _legend(axis)
+    _display(figure, title, alt)
+
+
+def spectrogram(signals, sr, *, title, alt, n_fft=None, high=None, floor=-80.0):
+    """Level over time and frequency; several signals side by side.
+
+    Parameters
+    ----------
+    signals : np.ndarray, shape [n], or dict of str to np.ndarray
+    sr : int
+        Samples per second.
+    title, alt : str
+        What to see, and the same in words.
+    n_fft : int, optional
+        Samples per window; the power of two next to 46 ms when not given.
+    high : float, optional
+        Hertz at the top; ``sr / 2`` when not given.
+    floor : float
+        dBFS of the darkest colour.
+
+    Taught in: notebooks/01_fundamentals.ipynb, "Where in time is each frequency?"
+    """
+    signals = _labelled(signals)
+    figure, axes = _figure(1, len(signals), height=2.6, sharey=True)
+    for axis, (label, y) in zip(axes, signals.items(), strict=True):
+        image = _spectrogram(axis, y, sr, n_fft, high, floor)
+        axis.set(xlabel="time (s)", title=label)
+    axes[0].set_ylabel("frequency (kHz)")
+    figure.colorbar(image, ax=list(axes), label="level (dBFS)", pad=0.01)
+    _display(figure, title, alt)
+
+
+def overview(y, sr, *, title, alt, n_fft=None, high=None, floor=-80.0):
+    """Waveform above spectrogram, on one time axis: the first look at a recording.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape [n] or [channels, n]
+        Channels are averaged for the spectrogram.
+    sr : int
+        Samples per second.
+    title, alt : str
+        What to see, and the same in words.
+    n_fft, high, floor
+        As in :func:`spectrogram`.
+
+    Taught in: notebooks/00_start_here.ipynb, "What does my voice look like?"
+    """
+    y = np.atleast_2d(y)
+    figure, (upper, lower) = _figure(2, 1, height=3.8, sharex=True, height_ratios=[1, 2])
+    t = np.arange(y.shape[1]) / sr
+    for k, channel in enumerate(y):
+        upper.plot(t, channel, color=COLORS[k % len(COLORS)], linewidth=0.7)
+    upper.set_ylabel("amplitude")
+    upper.margins(x=0)
+    image = _spectrogram(lower, y.mean(axis=0), sr, n_fft, high, floor)
+    lower.set(xlabel="time (s)", ylabel="frequency (kHz)")
+    figure.colorbar(image, ax=[upper, lower], label="level (dBFS)", pad=0.01)
+    _display(figure, title, alt)
+
+
+def lines(x, curves, *, x_label, y_label, title, alt, log_x=False, y_range=None, points=False):
+    """Curves over one axis.
+
+    Parameters
+    ----------
+    x : np.ndarray, shape [n]
+    curves : dict of str to np.ndarray, shape [n]
+    x_label, y_label : str
+        With units.
+    title, alt : str
+        What to see, and the same in words.
+    log_x : bool
+        Logarithmic horizontal axis, of frequencies in hertz.
+    y_range : tuple of float, optional
+        Ends of the vertical axis.
+    points : bool
+        Mark each value.
+
+    Taught in: notebooks/01_fundamentals.ipynb, "What gives a sound its colour?"
+    """
+    figure, (axis,) = _figure(1, 1, height=2.8)
+    for i, (label, y) in enumerate(curves.items()):             # the first is broad: a second on top of it shows both
+        axis.plot(x, y, color=COLORS[i], label=label or None, marker="o" if points else None,
+                  linewidth=1.3 if i or len(curves) == 1 else 3)
+    axis.set(xlabel=x_label, ylabel=y_label, xscale="log" if log_x else "linear", ylim=y_range)
+    axis.margins(x=0.01)
+    if log_x:
+        _frequency_ticks(axis)
+    if any(curves):
+        _legend(axis)
+    _display(figure, title, alt)
+
+
+def compare(x, predicted, measured, *, x_label, y_label, title, alt):
+    """Prediction as a line, measurement as dots.
+
+    Parameters
+    ----------
+    x, predicted, measured : array_like, shape [n]
+    x_label, y_label : str
+        With units.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/01_fundamentals.ipynb, "How many bits does an ear need?"
+    """
+    figure, (axis,) = _figure(1, 1, height=2.8)
+    axis.plot(x, predicted, color=BLUE, label="predicted")
+    axis.plot(x, measured, "o", color=ORANGE, label="measured")
+    axis.set(xlabel=x_label, ylabel=y_label)
+    _legend(axis)
+    _display(figure, title, alt)
+
+
+def samples(t, curves, n, values, *, title, alt):
+    """Continuous curves and the samples taken from them.
+
+    Parameters
+    ----------
+    t : np.ndarray, shape [m]
+        Seconds, on a fine grid.
+    curves : dict of str to np.ndarray, shape [m]
+        The first is drawn full, the others dashed.
+    n : np.ndarray, shape [k]
+        Instants of the samples, in seconds.
+    values : np.ndarray, shape [k]
+        The samples.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/01_fundamentals.ipynb, "How often must we look?"
+    """
+    figure, (axis,) = _figure(1, 1, height=2.8)
+    for i, (label, y) in enumerate(curves.items()):
+        axis.plot(1000 * t, y, "--" if i else "-", color=COLORS[i], label=label)
+    axis.plot(1000 * n, values, "o", color="black", label="samples", markersize=6, zorder=3)
+    axis.set(xlabel="time (ms)", ylabel="amplitude")
+    axis.margins(x=0.01)
+    _legend(axis)
+    _display(figure, title, alt)
+
+
+def scatter(points, *, x_label, y_label, title, alt):
+    """Labelled points.
+
+    Parameters
+    ----------
+    points : dict of str to (float, float)
+    x_label, y_label : str
+        With units.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/01_fundamentals.ipynb, "What does a file keep?"
+    """
+    figure, (axis,) = _figure(1, 1, height=3.2)
+    for i, (label, (x, y)) in enumerate(points.items()):
+        axis.plot(x, y, "o", color=COLORS[i % len(COLORS)])
+        axis.annotate(label, (x, y), xytext=(6, 4), textcoords="offset points", fontsize=9)
+    axis.set(xlabel=x_label, ylabel=y_label)
+    axis.margins(0.15)
+    _display(figure, title, alt)
+
+
+def _legend(axis):
+    """Labels above the axes, at the right, where no curve runs."""
+    axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=5, fontsize=9, borderaxespad=0.1)
+
+
+def _frequency_ticks(axis):
+    """Hertz as people name them: 20, 50, 100 … 1k, 2k."""
+    low, high = axis.get_xlim()
+    ticks = [f for f in _FREQUENCY_TICKS if low <= f <= high]
+    axis.set_xticks(ticks, [f"{f // 1000}k" if f >= 1000 else str(f) for f in ticks])
+    axis.minorticks_off()
+
+
+def _labelled(signals):
+    return signals if isinstance(signals, dict) else {"": signals}
+
+
+def _spectrogram(axis, y, sr, n_fft, high, floor):
+    """Draw one spectrogram: Hann windows that overlap by three quarters, a sine of amplitude A at 20 log10(A)."""
+    from scipy.signal import ShortTimeFFT, get_window
+
+    n_fft = min(n_fft or 2 ** round(np.log2(0.046 * sr)), max(len(y), 4))
+    y = np.pad(y, (0, max(0, n_fft - len(y))))
+    w = get_window("hann", n_fft)
+    hop = max(n_fft // 4, len(y) // 600, 1)                 # no more columns than the figure has pixels
+    stft = ShortTimeFFT(w, hop, sr, fft_mode="onesided")
+    magnitude = 2 * np.abs(stft.stft(np.asarray(y, dtype=np.float64))) / w.sum()
+    level = measure.dbfs(np.maximum(magnitude, 10 ** (floor / 20)))
+    axis.grid(False)
+    extent = [0, len(y) / sr, 0, sr / 2000]
+    image = axis.imshow(level, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=floor, vmax=0,
+                        interpolation="nearest")
+    axis.set_ylim(0, (high or sr / 2) / 1000)
+    return image
+
+
+def _figure(rows, columns, height, **options):
+    """A figure at page width in the house style, without pyplot and so without global state."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    ratios = {"gridspec_kw": {"height_ratios": options.pop("height_ratios")}} if "height_ratios" in options else {}
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(8, height), dpi=DPI, layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False, **options, **ratios)
+    return figure, axes.ravel()
+
+
+def png(figure):
+    """Draw a matplotlib figure as a small PNG.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+
+    Returns
+    -------
+    bytes
+        In a palette of 48 colours, a quarter of the size of full colour.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    stream = io.BytesIO()
+    image.quantize(48, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def _display(figure, title, alt):
+    import matplotlib
+    from IPython.display import display
+
+    with matplotlib.rc_context(_STYLE):
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+        data = png(figure)
+    width = round(figure.get_figwidth() * DPI)
+    display({"image/png": data, "text/plain": alt}, metadata={"image/png": {"alt": alt, "width": width}}, raw=True)
