@@ -1,0 +1,38 @@
+"""The two recordings that chapters open with when the learner brings none."""
+
+from .. import audio, paths
+from . import music, speech
+
+_MAKERS = {
+    "spoken": lambda: speech.say("Every sound you hear is a list of numbers.", voice="en", rate=150),
+    "music": lambda: music.render(music.chorale("bwv269", measures=(0, 4)), sr=22050),
+}
+
+
+def sample(name):
+    """Path of a short recording, made on the first call and read from disk afterwards.
+
+    Parameters
+    ----------
+    name : {"spoken", "music"}
+        A sentence by the espeak-ng synthesiser (22.05 kHz, mono), or the first phrase of a Bach
+        chorale played on a sampled harp (22.05 kHz, stereo).
+
+    Returns
+    -------
+    pathlib.Path
+        A FLAC file under ``data/raw/samples``.
+
+    Raises
+    ------
+    ValueError
+        If `name` is none of the above.
+
+    Taught in: notebooks/00_start_here.ipynb, "What does my voice look like?"
+    """
+    if name not in _MAKERS:
+        raise ValueError(f"No sample is called {name!r}. There are: {', '.join(_MAKERS)}.")
+    path = paths.data("raw", "samples", f"{name}.flac")
+    if not path.exists():
+        audio.save(path, *_MAKERS[name]())
+    return path
