@@ -1,0 +1,302 @@
+"""What a learner calls: `check`, `hint`, `solution`, `reset`, `progress`, and `start`."""
+
+import re
+import textwrap
+from pathlib import Path
+
+from . import learner, spec, store
+from .report import CheckFailed, Note, Outcome, Source
+
+SEED = 7
+
+
+def check(exercise, answer, *, strict=False, seed=SEED):
+    """Judge an answer, and say in plain words what is right, what is not, and why.
+
+    The answer runs in a process of its own, which is ended when a call takes too long.
+
+    Parameters
+    ----------
+    exercise : str
+        ``"01.3"``.
+    answer : object
+        The function itself, without parentheses, or the value asked for.
+    strict : bool
+        Raise instead of returning when the answer does not pass (for nbgrader and pytest).
+    seed : int
+        Of the random signals; a message names the one that it came from.
+
+    Returns
+    -------
+    Outcome
+        Shows itself as the last line of a cell; true when the answer passed.
+
+    Raises
+    ------
+    CheckFailed
+        If `strict` and the answer did not pass.
+    ExerciseError
+        If `strict` and there is no such exercise.
+
+    Taught in: notebooks/00_start_here.ipynb
+    """
+    from . import stages
+
+    try:
+        one = spec.find(exercise)
+    except spec.ExerciseError as error:
+        if strict:
+            raise
+        return Note(str(error), refused=True)
+    outcome = _recorded(judge(one, stages.judge, answer, seed=seed))
+    if strict and not outcome:
+        raise CheckFailed(outcome.text)
+    return outcome
+
+
+def check_notebook(which, notebook=None, *, seed=SEED):
+    """Judge the answers in a notebook on disk, as ``audiolab check 01`` does.
+
+    Parameters
+    ----------
+    which : str
+        A chapter, ``"01"``, or an exercise, ``"01.3"``.
+    notebook : path, optional
+        Instead of the learner's copy in ``work/``, and without counting as progress: a class's work, say.
+
+    Yields
+    ------
+    Outcome
+        One per exercise, as it is done.
+
+    Raises
+    ------
+    ExerciseError
+        If there is no such chapter, exercise or notebook.
+    """
+    chapter = which.partition(".")[0]
+    chosen = [spec.find(which)] if "." in which else list(spec.exercises(chapter).values())
+    cells = learner.cells(Path(notebook) if notebook else learner.copy_of(chapter))
+    for exercise in chosen:
+        try:
+            needed = learner.needed(cells, exercise.id)
+        except spec.ExerciseError as error:
+            yield Outcome(exercise.id, exercise.name, "failed", "attempted", str(error), seed=seed)
+            continue
+        outcome = judge(exercise, learner.judge_cells, *needed, seed=seed)
+        yield outcome if notebook else _recorded(outcome)
+
+
+def _recorded(outcome):
+    """Remember an outcome; a full disk or a read-only folder costs the tick, not the answer."""
+    _remembering(store.record, outcome.id, outcome.state)
+    return outcome
+
+
+def judge(exercise, job, *answer, seed, seconds=None):
+    """Run a judgement in the worker, and put into words what can go wrong on the way.
+
+    Parameters
+    ----------
+    exercise : Exercise
+    job : callable
+        `stages.judge` or `learner.judge_cells`.
+    *answer : object
+        What the job is to judge: an answer, or the cells that make one.
+    seed : int
+    seconds : float, optional
+        Instead of the exercise's own limit for one call.
+
+    Returns
+    -------
+    Outcome
+    """
+    from . import worker
+
+    def stopped_at(stage, says, ask="", place=None):
+        passed = ("output",) if stage not in ("attempted", "runs") else ()
+        return Outcome(
+            exercise.id, exercise.name, "failed", stage, says, ask=ask, seed=seed, place=place, passed=passed
+        )
+
+    def broken(what):
+        return Outcome(exercise.id, exercise.name, "error", "worker", what, seed=seed)
+
+    seconds = seconds or exercise.seconds
+    try:
+        return worker.run(job, exercise, *answer, seed, seconds=seconds)
+    except worker.Unsendable as error:
+        what = f"It uses something that cannot be copied into the process where answers run{_culprit(answer[0])}"
+        says = f"{what} ({error})."
+        return stopped_at("runs", says, "Could it come in as an argument, or be made inside the function?")
+    except worker.Stopped as stopped:
+        if not stopped.stage:
+            return broken(f"the process in which answers run {WHY[stopped.why]}")
+        who = f"For {stopped.case}, it" if stopped.case else "It"
+        if stopped.why == "time":
+            ask = "Is there a loop whose end is never reached, or work that could be done for all samples at once?"
+            says = f"{who} had not finished after {seconds:g} s, and was stopped."
+            return stopped_at(stopped.stage, says, ask, stopped.place)
+        return stopped_at(
+            stopped.stage,
+            f"{who} ended the Python process that it ran in: by `os._exit`, by a crash inside a library, "
+            "or by asking for more memory than there is.",
+        )
+    except Exception as error:
+        return broken(f"{type(error).__name__}: {error}")
+
+
+WHY = {"time": "did not get ready in time", "died": "ended by itself"}
+
+
+def _culprit(answer):
+    """Names the global of a function that cannot be sent, if one can be found."""
+    from . import worker
+
+    for name in getattr(getattr(answer, "__code__", None), "co_names", ()):
+        if name in answer.__globals__:
+            try:
+                worker.pack((answer.__globals__[name],))
+            except Exception:
+                return f": `{name}`"
+    return ""
+
+
+def hint(exercise):
+    """The next hint of an exercise; when all were shown, all of them.
+
+    Taught in: notebooks/00_start_here.ipynb
+    """
+    try:
+        one = spec.find(exercise)
+    except spec.ExerciseError as error:
+        return Note(str(error), refused=True)
+    total = len(one.hints)
+    number = _remembering(store.next_hint, one.id, total, otherwise=1)
+    if number > total:
+        after = f'All {total} were shown. `al.solution("{one.id}")` shows ours, once you have tried.'
+        return Note(f"{one.id} {one.name} — all hints", [f"{i}. {text}" for i, text in enumerate(one.hints, 1)], after)
+    more = f'`al.hint("{one.id}")` again for the next.' if number < total else "That was the last."
+    return Note(f"{one.id} {one.name} — hint {number} of {total}", [one.hints[number - 1]], more)
+
+
+def _remembering(function, *args, otherwise=None):
+    """Call a function of the store; what cannot be written is not remembered."""
+    try:
+        return function(*args)
+    except OSError:
+        return otherwise
+
+
+def solution(exercise):
+    """Our solution of an exercise, once it was attempted.
+
+    Taught in: notebooks/00_start_here.ipynb
+    """
+    try:
+        one = spec.find(exercise)
+        if not store.entry(one.id).get("attempts"):
+            return Note(
+                f"{one.id} {one.name} — not yet.",
+                ["It opens once an answer of yours was checked, right or wrong: read first, it teaches little."],
+                f'`al.hint("{one.id}")`',
+                refused=True,
+            )
+        chapter = one.id.partition(".")[0]
+        _, answers = learner.needed(learner.cells(learner.solutions(chapter)), one.id)
+    except (spec.ExerciseError, OSError) as error:
+        return Note(str(error), refused=True)
+    code = "\n\n".join(between_marks(cell.source) for cell in answers if learner.tag(one.id) in cell.tags)
+    after = "Yours may differ and be as right: the check is the judge."
+    return Source(f"{one.id} {one.name} — one way to do it", [code, after])
+
+
+def between_marks(source):
+    """A solution cell as it is read: the marks are gone, the lines between them and around them stay."""
+    lines = [line for line in source.split("\n") if not re.match(r"\s*# (BEGIN|END) SOLUTION\s*$", line)]
+    return textwrap.dedent("\n".join(lines)).strip("\n")
+
+
+def reset(which):
+    """Put an exercise's cell (``"01.3"``) or a whole notebook (``"01"``) back as it was, keeping a backup.
+
+    Taught in: notebooks/00_start_here.ipynb
+    """
+    chapter = str(which).partition(".")[0]
+    try:
+        ids = [spec.find(which).id] if "." in which else list(spec.exercises(chapter))
+        kept = learner.restore(chapter, which if "." in which else None)
+    except (spec.ExerciseError, OSError) as error:
+        return Note(str(error), refused=True)
+    _remembering(store.forget_hints, ids)
+    name = learner.copy_of(chapter).name
+    what = f"the cell of {which} in {name} is" if "." in which else f"{name} is"
+    return Note(
+        f"Reset: {what} as it was.",
+        [f"What you had is in work/backups/{kept.name}." if kept else "",
+         "If the notebook is open, choose File → Reload Notebook from Disk before going on, and do not save it first."],
+    )
+
+
+def start():
+    """Put the exercises into ``work/``: new ones, and newer ones in place of copies never edited.
+
+    Returns
+    -------
+    Note
+        What was done. An edited copy is never touched.
+    """
+    try:
+        done = learner.place()
+    except (spec.ExerciseError, OSError) as error:
+        return Note(f"The exercises could not be put into work/: {error}", refused=True)
+    words = {
+        "new": "new", "newer": "newer than your untouched copy, replaced",
+        "kept": 'yours is edited and stays; the course has a newer one (`al.reset("{}")` takes it, with a backup)',
+    }
+    lines = [f"{name}: {words[kind].format(name[:2])}" for kind, names in done.items() for name in names]
+    return Note("Exercises are in work/.", lines or ["Nothing new."])
+
+
+class Sheet(Note):
+    """Progress, a row per exercise: as a table in a notebook, as columns in a terminal."""
+
+    rows = ()
+
+    def _repr_html_(self):
+        cell = "<td style='text-align:left;padding:.1em .9em'>{}</td>".format
+        table = "".join(f"<tr>{''.join(cell(part) for part in row)}</tr>" for row in self.rows)
+        head = "".join(f"<th style='text-align:left;padding:.1em .9em'>{part}</th>" for part in HEAD)
+        note = f"<p>{self.small}</p>" if self.small else ""
+        return f"<p><b>{self.title}</b></p><table><thead><tr>{head}</tr></thead><tbody>{table}</tbody></table>{note}"
+
+    def __repr__(self):
+        widths = [max(len(row[i]) for row in (HEAD, *self.rows)) for i in range(len(HEAD))]
+        lines = ["  ".join(part.ljust(n) for part, n in zip(row, widths, strict=True)).rstrip() for row in self.rows]
+        return "\n".join(filter(None, [self.title, *lines, self.small]))
+
+
+HEAD = ("exercise", "", "state", "checks", "hints")
+
+
+def progress():
+    """How far one is, exercise by exercise.
+
+    Taught in: notebooks/00_start_here.ipynb
+    """
+    record = store.read()
+    known = record.get("exercises", {})
+    rows, right = [], 0
+    for chapter in spec.chapters():
+        for id, one in spec.exercises(chapter).items():
+            mine = known.get(id, {})
+            passed, tries = mine.get("passed"), mine.get("attempts", 0)
+            right += bool(passed)
+            state = "✓ right" if passed else "◐ tried" if tries else "○ to do"
+            rows.append((id, one.name, state, str(tries or ""), f"{mine.get('hints', 0)} of {len(one.hints)}"))
+    small = ""
+    if "aside" in record:
+        small = f"An earlier record could not be read and was set aside as work/{record['aside']}."
+    sheet = Sheet(f"{right} of {len(rows)} exercises right", small=small)
+    sheet.rows = rows
+    return sheet

@@ -1,0 +1,154 @@
+"""The command line: ``audiolab lab · doctor · start · check · hint · solution · reset · progress``."""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+
+
+def main(argv=None):
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Arguments instead of the process's own.
+
+    Returns
+    -------
+    int
+        0 when all is well, 1 when an answer does not pass or something is missing, 2 when the
+        request makes no sense.
+    """
+    for stream in (sys.stdout, sys.stderr):     # ticks and arrows, on a console that has none
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:                     # piped into `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="audiolab", description="Exercises and tools of the course, from a terminal.")
+    commands = parser.add_subparsers(metavar="command", required=True)
+
+    def command(run, name, help, *which):
+        one = commands.add_parser(name, help=help, description=help)
+        for words in which:
+            one.add_argument("which", help=words)
+        one.set_defaults(run=run)
+        return one
+
+    exercise, either = "an exercise, such as 01.3", "a chapter, such as 01, or an exercise, such as 01.3"
+    command(_lab, "lab", "open the course in JupyterLab")
+    command(_doctor, "doctor", "say what works on this machine, and how to get what does not")
+    command(_start, "start", "put new exercises into work/, never over an edited one")
+    check = command(_check, "check", "check the answers in your notebook", either)
+    check.add_argument("--notebook", help="read this file instead of your copy in work/")
+    command(_hint, "hint", "show the next hint", exercise)
+    command(_solution, "solution", "show the solution, after an attempt", exercise)
+    command(_reset, "reset", "put an exercise or a notebook back as it was, keeping a backup", either)
+    command(_progress, "progress", "show how far you are")
+    return parser
+
+
+def _lab(arguments):
+    from . import paths
+    from .checks import start
+
+    print(_typed(start()))
+    root = paths.root()
+    shipped = sorted(map(str, [*root.glob("notebooks/*.ipynb"), *root.glob("solutions/*.ipynb")]))
+    # Without trust JupyterLab hides the stored waveforms and check results until a cell is run again.
+    subprocess.run([sys.executable, "-m", "jupyter", "trust", *shipped], stdout=subprocess.DEVNULL, check=False)
+    options = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={root}",
+               "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb",
+               "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url="]
+    if getattr(os, "geteuid", lambda: 1)() == 0:
+        options.append("--allow-root")                      # a container, where root is the only user
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        options.append("--no-browser")
+    print("Starting JupyterLab. When no browser opens, open the address below that begins with http://127.0.0.1. "
+          "Ctrl+C ends it.", flush=True)
+    return subprocess.run([sys.executable, "-m", "jupyterlab", *options], check=False).returncode
+
+
+def _doctor(arguments):
+    from .checkup import doctor
+
+    report = doctor()
+    print(report)
+    return 0 if report.ok else 1
+
+
+def _check(arguments):
+    from .checks import ExerciseError, check_notebook
+
+    states = []
+    try:
+        for outcome in check_notebook(arguments.which, arguments.notebook):
+            print(_typed(outcome), end="\n\n", flush=True)
+            states.append(outcome.state)
+    except ExerciseError as error:
+        return _refused(error)
+    print(f"{states.count('passed')} of {len(states)} right")
+    return 0 if all(state == "passed" for state in states) else 1
+
+
+def _refused(error):
+    print(f"audiolab: {_typed(error)}", file=sys.stderr)
+    return 2
+
+
+def _start(arguments):
+    from .checks import start
+
+    return _shown(start())
+
+
+def _hint(arguments):
+    from .checks import hint
+
+    return _shown(hint(arguments.which))
+
+
+def _solution(arguments):
+    from .checks import solution
+
+    return _shown(solution(arguments.which))
+
+
+def _reset(arguments):
+    from .checks import reset
+
+    return _shown(reset(arguments.which))
+
+
+def _progress(arguments):
+    from .checks import progress
+
+    return _shown(progress())
+
+
+def _shown(note):
+    """Print a note; 0 when it is what was asked for."""
+    if note.refused:
+        return _refused(note)
+    print(_typed(note))
+    return 0
+
+
+def _typed(text):
+    """Words with ``al.hint("01.3")`` as it is typed here: ``audiolab hint 01.3``."""
+    return re.sub(r'al\.(\w+)\("([\d.]+)"\)', r"audiolab \1 \2", str(text))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
