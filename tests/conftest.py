@@ -1,0 +1,35 @@
+"""Tests and the kernels they start stay away from the learner's files; nbval is told what may differ."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from nbval.plugin import IPyNbCell
+
+from audiolab.claims import MIME
+from tools.execute import settings
+
+MAY_DIFFER = ("text/html", "stderr", MIME)       # layout, progress bars, digits beyond those that are printed
+
+
+def pytest_configure(config):
+    scratch = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    config.add_cleanup(scratch.cleanup)
+    os.environ.update(settings(Path(scratch.name)))
+    if mirror := os.environ.get("AUDIOLAB_MIRROR"):
+        os.environ["AUDIOLAB_MIRROR"] = os.path.abspath(mirror)     # kernels run in other folders
+
+
+def pytest_collection_modifyitems(items):
+    for notebook in {item.parent for item in items if isinstance(item, IPyNbCell)}:
+        notebook.skip_compare += MAY_DIFFER
+
+
+def _runtest(cell, run=IPyNbCell.runtest):
+    """Run a cell as nbval does, and fail also when one that is to raise does not: nbval lets it pass."""
+    run(cell)
+    if cell.options["check_exception"] and not any(out.output_type == "error" for out in cell.test_outputs):
+        cell.raise_cell_error("This cell is tagged raises-exception and raised nothing")
+
+
+IPyNbCell.runtest = _runtest
