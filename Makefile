@@ -32,6 +32,7 @@ check: $(READY)
 
 notebooks: $(READY)
 	$(BIN)/python -m tools.build
+	$(BIN)/python -m tools.pictures
 
 bench: $(READY)
 	$(THREADS) $(BIN)/python -m benchmarks.run

@@ -676,7 +676,7 @@ def _summary(y, sr, title):
     return f"{'sound' if title is None else title} ({y.shape[-1] / sr:.2f} s, {level}{clipped})"
 
 
-def _waveform(y, label, columns=90, height=40):
+def _waveform(y, label, columns=75, height=40):
     """The outline of a signal within ±1 as inline SVG, a lane per channel."""
     lanes = np.atleast_2d(y)
     edges = np.linspace(0, y.shape[-1] - 1, columns + 1).astype(int)

@@ -77,7 +77,9 @@ def _lab(arguments):
         options.append("--no-browser")
     print("Starting JupyterLab. When no browser opens, open the address below that begins with http://127.0.0.1. "
           "Ctrl+C ends it.", flush=True)
-    return subprocess.run([sys.executable, "-m", "jupyterlab", *options], check=False).returncode
+    here = os.path.dirname(sys.executable)                  # so that `audiolab check 01` works in its terminal
+    environment = os.environ | {"PATH": os.pathsep.join([here, os.environ.get("PATH", "")])}
+    return subprocess.run([sys.executable, "-m", "jupyterlab", *options], env=environment, check=False).returncode
 
 
 def _doctor(arguments):

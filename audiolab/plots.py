@@ -196,7 +196,9 @@ def compare(x, predicted, measured, *, x_label, y_label, title, alt):
 
     Parameters
     ----------
-    x, predicted, measured : array_like, shape [n]
+    x, predicted : array_like, shape [n]
+    measured : array_like, shape [n], or a pair of two arrays, shape [m]
+        At each `x`; or at instants of its own, given first.
     x_label, y_label : str
         With units.
     title, alt : str
@@ -206,7 +208,7 @@ def compare(x, predicted, measured, *, x_label, y_label, title, alt):
     """
     figure, (axis,) = _figure(1, 1, height=2.8)
     axis.plot(x, predicted, color=BLUE, label="predicted")
-    axis.plot(x, measured, "o", color=ORANGE, label="measured")
+    axis.plot(*(measured if isinstance(measured, tuple) else (x, measured)), "o", color=ORANGE, label="measured")
     axis.set(xlabel=x_label, ylabel=y_label)
     _legend(axis)
     _display(figure, title, alt)
@@ -320,7 +322,7 @@ def png(figure):
     Returns
     -------
     bytes
-        In a palette of 48 colours, a quarter of the size of full colour.
+        In a palette of 40 colours, a quarter of the size of full colour.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
@@ -329,7 +331,7 @@ def png(figure):
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     stream = io.BytesIO()
-    image.quantize(48, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
+    image.quantize(40, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(stream, "PNG", optimize=True)
     return stream.getvalue()
 
 

@@ -146,6 +146,7 @@ def noise(color, duration, sr, rng, rms=0.1):
     Returns
     -------
     np.ndarray, shape [n], float32
+        Nothing below 20 Hz, where brown noise would have nearly all its power, and nobody hears it.
 
     Raises
     ------
@@ -159,8 +160,9 @@ def noise(color, duration, sr, rng, rms=0.1):
     n = times(duration, sr).size
     spectrum = np.fft.rfft(rng.standard_normal(n))
     frequency = np.fft.rfftfreq(n, 1 / sr)
-    spectrum[0] = 0                                             # no constant part, and no 0 ** -1
-    spectrum[1:] *= frequency[1:] ** (NOISE_SLOPES[color] / (20 * np.log10(2)))
+    audible = frequency >= 20
+    spectrum[~audible] = 0
+    spectrum[audible] *= frequency[audible] ** (NOISE_SLOPES[color] / (20 * np.log10(2)))
     y = np.fft.irfft(spectrum, n)
     return (y * rms / max(np.sqrt(np.mean(y**2)), 1e-12)).astype(np.float32)
 

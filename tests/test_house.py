@@ -36,6 +36,12 @@ def test_docstrings_lead_to_a_section_that_exists(chapter, heading):
     assert f"\n## {heading}\n" in twin
 
 
+def test_every_docstring_that_names_a_lesson_names_its_section():
+    for module in modules():
+        text = Path(module.__file__).read_text(encoding="utf-8")
+        assert text.count("Taught in: ") == len(TAUGHT.findall(text)), module.__name__
+
+
 def test_every_public_function_has_a_docstring():
     missing = [
         f"{m.__name__}.{name}"

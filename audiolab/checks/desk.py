@@ -38,7 +38,7 @@ def check(exercise, answer, *, strict=False, seed=SEED):
     ExerciseError
         If `strict` and there is no such exercise.
 
-    Taught in: notebooks/00_start_here.ipynb
+    Taught in: notebooks/00_start_here.ipynb, "How does an exercise work?"
     """
     from . import stages
 
@@ -165,7 +165,7 @@ def _culprit(answer):
 def hint(exercise):
     """The next hint of an exercise; when all were shown, all of them.
 
-    Taught in: notebooks/00_start_here.ipynb
+    Taught in: notebooks/00_start_here.ipynb, "How does an exercise work?"
     """
     try:
         one = spec.find(exercise)
@@ -191,7 +191,7 @@ def _remembering(function, *args, otherwise=None):
 def solution(exercise):
     """Our solution of an exercise, once it was attempted.
 
-    Taught in: notebooks/00_start_here.ipynb
+    Taught in: notebooks/00_start_here.ipynb, "How does an exercise work?"
     """
     try:
         one = spec.find(exercise)
@@ -220,7 +220,7 @@ def between_marks(source):
 def reset(which):
     """Put an exercise's cell (``"01.3"``) or a whole notebook (``"01"``) back as it was, keeping a backup.
 
-    Taught in: notebooks/00_start_here.ipynb
+    Taught in: notebooks/00_start_here.ipynb, "How does an exercise work?"
     """
     chapter = str(which).partition(".")[0]
     try:
@@ -282,7 +282,7 @@ HEAD = ("exercise", "", "state", "checks", "hints")
 def progress():
     """How far one is, exercise by exercise.
 
-    Taught in: notebooks/00_start_here.ipynb
+    Taught in: notebooks/00_start_here.ipynb, "How does an exercise work?"
     """
     record = store.read()
     known = record.get("exercises", {})
