@@ -45,7 +45,7 @@ clean:
 
 # The environment is the lock file's, to the hash. `building` marks a build under way: an interrupted
 # one leaves it behind, and the next starts afresh.
-$(READY): requirements.lock pyproject.toml kernel/kernel.json | $(UV)
+$(READY): requirements.lock pyproject.toml $(wildcard kernel/*) | $(UV)
 	@if [ -e .venv/building ]; then rm -rf .venv; fi
 	@echo "Preparing the environment in .venv (about a minute with a quick network) …"
 	@$(UV) venv -q --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv

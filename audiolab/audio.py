@@ -579,7 +579,7 @@ def _rate(sr):
 PLAYER_RATES = 16_000, 22_050, 24_000, 32_000, 44_100
 
 
-def play(*signals, sr, titles=None):
+def play(*signals, sr, titles=None, lossless=False):
     """Show players side by side, each with its waveform. The level is never touched.
 
     A quiet signal sounds quiet and looks quiet: the waveforms share one scale, ±1. Beyond full
@@ -595,6 +595,8 @@ def play(*signals, sr, titles=None):
         Sample rate of them all, in Hz.
     titles : list of str, optional
         One for each signal.
+    lossless : bool
+        Embed 16-bit FLAC instead, about five times as large: for comparing codecs or bit depths by ear.
 
     Raises
     ------
@@ -616,7 +618,7 @@ def play(*signals, sr, titles=None):
     titles = [titles] if isinstance(titles, str) else titles or [None] * len(signals)
     if len(titles) != len(signals):
         raise AudioError(f"{len(signals)} signals need as many titles, not {len(titles)}.")
-    players = "".join(player_html(y, sr, title) for y, title in zip(signals, titles, strict=True))
+    players = "".join(player_html(y, sr, title, lossless) for y, title in zip(signals, titles, strict=True))
     lines = [_summary(_signal(y), sr, title) for y, title in zip(signals, titles, strict=True)]
     text = "Players: " + " | ".join(lines)
     if get_ipython() is None:
@@ -626,7 +628,7 @@ def play(*signals, sr, titles=None):
         display({"text/html": row, "text/plain": text}, raw=True)
 
 
-def player_html(y, sr, title=None):
+def player_html(y, sr, title=None, lossless=False):
     """One player and its waveform as HTML, for `play` and for widgets.
 
     Parameters
@@ -636,6 +638,8 @@ def player_html(y, sr, title=None):
     sr : int
         Sample rate in Hz.
     title : str, optional
+    lossless : bool
+        As in `play`.
 
     Returns
     -------
@@ -655,28 +659,32 @@ def player_html(y, sr, title=None):
     beyond = np.count_nonzero(np.abs(y) > 1)
     note = f"<small>Clipped: {beyond} of {y.size} samples lie beyond full scale.</small>" if beyond else ""
     heard = np.clip(y, -1, 1)
-    rate = next((rate for rate in PLAYER_RATES if rate >= 1.2 * sr), PLAYER_RATES[-1])
+    if lossless:
+        rate, kind = sr, "flac"
+    else:
+        rate, kind = next((rate for rate in PLAYER_RATES if rate >= 1.2 * sr), PLAYER_RATES[-1]), "mpeg"
     carried = soxr.resample(heard.T, sr, rate).T
     if not carried.size:
         raise AudioError(f"the signal is too short to play: {y.shape[-1]} sample(s) at {sr} Hz.")
-    mp3 = _encode(carried, rate, "MP3", "MPEG_LAYER_III", squeeze=0.7)
+    coding = ("FLAC", "PCM_16") if lossless else ("MP3", "MPEG_LAYER_III", 0.7)
+    content = base64.b64encode(_encode(carried, rate, *coding)).decode()
     # `title` repeats `aria-label` because Jupyter strips the latter from notebooks that it does not trust.
     return (
         f'<figure style="margin:0; flex:1 1 14em; max-width:26em">{caption}{_waveform(heard, label)}'
         f'<audio controls aria-label="{label}" title="{label}" style="width:100%" '
-        f'src="data:audio/mpeg;base64,{base64.b64encode(mp3).decode()}"></audio>{note}</figure>'
+        f'src="data:audio/{kind};base64,{content}"></audio>{note}</figure>'
     )
 
 
 def _summary(y, sr, title):
     """A player in words: title, seconds, peak."""
     peak = float(np.abs(y).max())
-    level = f"peak {20 * math.log10(peak):+.1f} dBFS" if peak else "silent"
+    level = f"peak {20 * math.log10(peak):+.1f} dBFS" if peak > 1e-6 else "silent"
     clipped = ", clipped" if peak > 1 else ""
     return f"{'sound' if title is None else title} ({y.shape[-1] / sr:.2f} s, {level}{clipped})"
 
 
-def _waveform(y, label, columns=75, height=40):
+def _waveform(y, label, columns=64, height=40):
     """The outline of a signal within ±1 as inline SVG, a lane per channel."""
     lanes = np.atleast_2d(y)
     edges = np.linspace(0, y.shape[-1] - 1, columns + 1).astype(int)

@@ -86,15 +86,10 @@ def show(*objects):
     Taught in: notebooks/00_start_here.ipynb, "Where is the code?"
     """
     from IPython.display import display
-    from pygments import highlight
-    from pygments.formatters import HtmlFormatter
-    from pygments.lexers import PythonLexer
 
-    paper = HtmlFormatter(noclasses=True, style="friendly", cssstyles="padding:.2em .8em; color:#222",
-                          prestyles="font-family:monospace; font-size:90%; line-height:1.3")
-    for thing in objects:
+    for thing in objects:               # as Markdown, which the notebook colours by its own theme
         source = inspect.getsource(thing)
-        display({"text/plain": source, "text/html": highlight(source, PythonLexer(), paper)}, raw=True)
+        display({"text/plain": source, "text/markdown": f"```python\n{source}\n```"}, raw=True)
 
 
 def bound_text(record):

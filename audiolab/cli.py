@@ -64,13 +64,17 @@ def _lab(arguments):
     from .checks import start
 
     print(_typed(start()))
-    root = paths.root()
-    shipped = sorted(map(str, [*root.glob("notebooks/*.ipynb"), *root.glob("solutions/*.ipynb")]))
+    root, first = paths.course(), paths.work("chapters", "00_start_here.ipynb")
+    if not first.is_relative_to(root):                      # work/ was moved elsewhere
+        root = paths.work()
     # Without trust JupyterLab hides the stored waveforms and check results until a cell is run again.
-    subprocess.run([sys.executable, "-m", "jupyter", "trust", *shipped], stdout=subprocess.DEVNULL, check=False)
-    options = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={root}",
-               "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb",
-               "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url="]
+    chapters = [*map(str, first.parent.glob("*.ipynb"))]
+    subprocess.run([sys.executable, "-m", "jupyter", "trust", *chapters], stdout=subprocess.DEVNULL, check=False)
+    options = [
+        "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={root}", "--ServerApp.answer_yes=True",
+        f"--LabApp.default_url=/lab/tree/{first.relative_to(root).as_posix()}",
+        "--ServerApp.tornado_settings={'websocket_max_message_size': 2**28}",       # an upload of 200 MB
+    ]
     if getattr(os, "geteuid", lambda: 1)() == 0:
         options.append("--allow-root")                      # a container, where root is the only user
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
@@ -79,7 +83,13 @@ def _lab(arguments):
           "Ctrl+C ends it.", flush=True)
     here = os.path.dirname(sys.executable)                  # so that `audiolab check 01` works in its terminal
     environment = os.environ | {"PATH": os.pathsep.join([here, os.environ.get("PATH", "")])}
-    return subprocess.run([sys.executable, "-m", "jupyterlab", *options], env=environment, check=False).returncode
+    server = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], env=environment)
+    while True:
+        try:
+            server.wait()
+            return 0
+        except KeyboardInterrupt:                           # the server hears it too, and ends its kernels first
+            continue
 
 
 def _doctor(arguments):

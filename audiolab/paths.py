@@ -20,6 +20,12 @@ def root():
     return clone if (clone / "notebooks").is_dir() else Path.home() / "audiolab"
 
 
+def course():
+    """Folder of the shipped notebooks, exercises and solutions, also where ``$AUDIOLAB_HOME`` keeps the rest."""
+    here = root()
+    return here if (here / "exercises").is_dir() else Path(__file__).absolute().parents[1]
+
+
 def data(*parts):
     """Path under ``data/``: corpora, features and checkpoints. Nothing is created."""
     return root().joinpath("data", *parts)

@@ -12,7 +12,7 @@ from . import measure
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#1f6fb4", "#d9660f", "#2f8f5b", "#7b4fa3", "#6b6b6b"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
-DPI = 90
+DPI = 85
 _FREQUENCY_TICKS = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
 _STYLE = {
     "axes.edgecolor": "#888888", "axes.grid": True, "axes.spines.right": False, "axes.spines.top": False,
@@ -22,7 +22,7 @@ _STYLE = {
 }
 
 
-def waveform(signals, sr, *, title, alt, start=0.0, stop=None, points=False, overlay=False):
+def waveform(signals, sr, *, title="", alt="", start=0.0, stop=None, points=False, steps=False, overlay=False):
     """Amplitude over time, one row per signal.
 
     Parameters
@@ -37,6 +37,8 @@ def waveform(signals, sr, *, title, alt, start=0.0, stop=None, points=False, ove
         Part to draw, in seconds. Shorter than 0.1 s is drawn in milliseconds.
     points : bool
         Mark each sample.
+    steps : bool
+        Hold each sample until the next, instead of joining them by straight lines.
     overlay : bool
         Draw all signals on one pair of axes.
 
@@ -49,12 +51,14 @@ def waveform(signals, sr, *, title, alt, start=0.0, stop=None, points=False, ove
     for i, (label, y) in enumerate(signals.items()):
         axis = axes[0 if overlay else i]
         first, last = round(start * sr), None if stop is None else round(stop * sr)
-        y = np.atleast_2d(y)[:, first:last]
+        y = np.atleast_2d(np.asarray(y))[:, first:last]
         t = (first + np.arange(y.shape[1])) / sr * scale
+        t, y = _outline(t, y)
         for k, channel in enumerate(y):
             name = label if len(y) == 1 else f"{label} {('left', 'right')[k] if len(y) == 2 else k}".strip()
             axis.plot(t, channel, color=COLORS[(i + k) % len(COLORS)], label=name or None,
-                      marker="o" if points else None, linewidth=0.8 if y.shape[1] > 4000 else 1.3)
+                      marker="o" if points else None, drawstyle="steps-mid" if steps else None,
+                      linewidth=0.8 if y.shape[1] > 4000 else 1.3)
         if label or len(y) > 1:
             _legend(axis)
         axis.set_ylabel("amplitude")
@@ -63,7 +67,7 @@ def waveform(signals, sr, *, title, alt, start=0.0, stop=None, points=False, ove
     _display(figure, title, alt)
 
 
-def spectrum(signals, sr, *, title, alt, log=True, low=None, high=None, floor=-100.0, window="hann"):
+def spectrum(signals, sr, *, title="", alt="", log=True, low=None, high=None, floor=-100.0, window="hann"):
     """Level over frequency of one signal or of several, in one pair of axes.
 
     Parameters
@@ -100,7 +104,7 @@ def spectrum(signals, sr, *, title, alt, log=True, low=None, high=None, floor=-1
     _display(figure, title, alt)
 
 
-def spectrogram(signals, sr, *, title, alt, n_fft=None, high=None, floor=-80.0):
+def spectrogram(signals, sr, *, title="", alt="", n_fft=None, high=None, floor=-80.0):
     """Level over time and frequency; several signals side by side.
 
     Parameters
@@ -129,7 +133,7 @@ def spectrogram(signals, sr, *, title, alt, n_fft=None, high=None, floor=-80.0):
     _display(figure, title, alt)
 
 
-def overview(y, sr, *, title, alt, n_fft=None, high=None, floor=-80.0):
+def overview(y, sr, *, title="", alt="", n_fft=None, high=None, floor=-80.0):
     """Waveform above spectrogram, on one time axis: the first look at a recording.
 
     Parameters
@@ -145,10 +149,10 @@ def overview(y, sr, *, title, alt, n_fft=None, high=None, floor=-80.0):
 
     Taught in: notebooks/00_start_here.ipynb, "What does my voice look like?"
     """
-    y = np.atleast_2d(y)
+    y = np.atleast_2d(np.asarray(y))
     figure, (upper, lower) = _figure(2, 1, height=3.8, sharex=True, height_ratios=[1, 2])
-    t = np.arange(y.shape[1]) / sr
-    for k, channel in enumerate(y):
+    t, outline = _outline(np.arange(y.shape[1]) / sr, y)
+    for k, channel in enumerate(outline):
         upper.plot(t, channel, color=COLORS[k % len(COLORS)], linewidth=0.7)
     upper.set_ylabel("amplitude")
     upper.margins(x=0)
@@ -158,7 +162,7 @@ def overview(y, sr, *, title, alt, n_fft=None, high=None, floor=-80.0):
     _display(figure, title, alt)
 
 
-def lines(x, curves, *, x_label, y_label, title, alt, log_x=False, y_range=None, points=False):
+def lines(x, curves, *, x_label, y_label, title="", alt="", log_x=False, y_range=None, points=False):
     """Curves over one axis.
 
     Parameters
@@ -191,7 +195,7 @@ def lines(x, curves, *, x_label, y_label, title, alt, log_x=False, y_range=None,
     _display(figure, title, alt)
 
 
-def compare(x, predicted, measured, *, x_label, y_label, title, alt):
+def compare(x, predicted, measured, *, x_label, y_label, title="", alt=""):
     """Prediction as a line, measurement as dots.
 
     Parameters
@@ -214,7 +218,7 @@ def compare(x, predicted, measured, *, x_label, y_label, title, alt):
     _display(figure, title, alt)
 
 
-def samples(t, curves, n, values, *, title, alt):
+def samples(t, curves, n, values, *, title="", alt=""):
     """Continuous curves and the samples taken from them.
 
     Parameters
@@ -242,7 +246,7 @@ def samples(t, curves, n, values, *, title, alt):
     _display(figure, title, alt)
 
 
-def scatter(points, *, x_label, y_label, title, alt):
+def scatter(points, *, x_label, y_label, title="", alt=""):
     """Labelled points.
 
     Parameters
@@ -281,16 +285,26 @@ def _labelled(signals):
     return signals if isinstance(signals, dict) else {"": signals}
 
 
+def _outline(t, y, most=8000):
+    """A long signal as the smallest and the largest sample of each pixel, which draws the same picture."""
+    if y.shape[1] <= most:
+        return t, y
+    edges = np.linspace(0, y.shape[1], most // 2, endpoint=False, dtype=int)
+    both = np.minimum.reduceat(y, edges, axis=1), np.maximum.reduceat(y, edges, axis=1)
+    return np.repeat(t[edges], 2), np.stack(both, axis=-1).reshape(len(y), -1)
+
+
 def _spectrogram(axis, y, sr, n_fft, high, floor):
     """Draw one spectrogram: Hann windows that overlap by three quarters, a sine of amplitude A at 20 log10(A)."""
     from scipy.signal import ShortTimeFFT, get_window
 
+    y = measure.one_channel(y)
     n_fft = min(n_fft or 2 ** round(np.log2(0.046 * sr)), max(len(y), 4))
     y = np.pad(y, (0, max(0, n_fft - len(y))))
     w = get_window("hann", n_fft)
     hop = max(n_fft // 4, len(y) // 600, 1)                 # no more columns than the figure has pixels
     stft = ShortTimeFFT(w, hop, sr, fft_mode="onesided")
-    magnitude = 2 * np.abs(stft.stft(np.asarray(y, dtype=np.float64))) / w.sum()
+    magnitude = 2 * np.abs(stft.stft(y)) / w.sum()
     level = measure.dbfs(np.maximum(magnitude, 10 ** (floor / 20)))
     axis.grid(False)
     extent = [0, len(y) / sr, 0, sr / 2000]
@@ -343,5 +357,6 @@ def _display(figure, title, alt):
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         data = png(figure)
+    alt = alt or title or "A figure without a description."
     width = round(figure.get_figwidth() * DPI)
     display({"image/png": data, "text/plain": alt}, metadata={"image/png": {"alt": alt, "width": width}}, raw=True)

@@ -188,10 +188,12 @@ def adsr(duration, sr, attack=0.01, decay=0.1, sustain=0.7, release=0.1):
     Raises
     ------
     ValueError
-        If the three parts are longer than `duration`.
+        If the three parts are longer than `duration`, one is negative, or `sustain` is not 0 to 1.
 
     Taught in: notebooks/01_fundamentals.ipynb, "What gives a sound its colour?"
     """
+    if min(attack, decay, release) < 0 or not 0 <= sustain <= 1:
+        raise ValueError("attack, decay and release are times, not below 0; sustain is a level, 0 to 1.")
     if attack + decay + release > duration:
         raise ValueError(f"attack + decay + release is {attack + decay + release:g} s, longer than {duration:g} s.")
     corners = [0, attack, attack + decay, duration - release, duration]
@@ -208,7 +210,7 @@ def pluck(frequency, duration, sr, rng, decay=0.996):
     Parameters
     ----------
     frequency : float
-        Hertz, below ``sr / 4``.
+        Hertz, 20 to ``sr / 4``; in tune within a cent up to ``sr / 16``.
     duration : float
         Seconds.
     sr : int
@@ -242,7 +244,8 @@ def pluck(frequency, duration, sr, rng, decay=0.996):
     period = sr / frequency - 0.5                       # the average itself delays by half a sample
     P = int(period - 0.1)                               # leaves a fraction of 0.1 to 1.1 samples
     fraction = period - P
-    c = (1 - fraction) / (1 + fraction)                 # all-pass (c + z⁻¹) / (1 + c z⁻¹)
+    half = np.pi * frequency / sr                       # the delay of (c + z⁻¹) / (1 + c z⁻¹), exact at `frequency`
+    c = np.sin((1 - fraction) * half) / np.sin((1 + fraction) * half)
     burst = np.zeros(times(duration, sr).size)
     pick = rng.uniform(-1, 1, P)
     burst[:P] = (pick - pick.mean())[: burst.size]      # a constant part would circulate, unheard, for long
@@ -272,12 +275,19 @@ def room(rt60, sr, rng, direct_to_reverberant=3.0):
     np.ndarray, shape [n], float32
         ``1.2 * rt60`` seconds; the first sample is the direct sound, of amplitude 1.
 
+    Raises
+    ------
+    ValueError
+        If `rt60` is under 0.05 s.
+
     References
     ----------
     The decaying-noise model is Moorer's, "About this reverberation business", 1979.
 
     Taught in: notebooks/01_fundamentals.ipynb, "What does a room do?"
     """
+    if rt60 < 0.05:
+        raise ValueError(f"A reverberation time of {rt60:g} s is no room: take 0.05 s or more.")
     t = times(1.2 * rt60, sr)
     tail = rng.standard_normal(t.size) * 10 ** (-3 * t / rt60)          # -60 dB is a factor 10⁻³
     tail[: round(0.005 * sr)] = 0                                       # nothing is nearer than 1.7 m of detour
@@ -287,10 +297,11 @@ def room(rt60, sr, rng, direct_to_reverberant=3.0):
 
 
 def quantize(y, bits, dither=None, rng=None):
-    """Round a signal to a grid of 2**bits levels, as an analogue-to-digital converter does.
+    """Round a signal to a grid of 2**bits levels.
 
     The step is ``2 / 2**bits``; levels lie half a step off zero (mid-rise), so that the grid is
-    symmetric and full scale needs no headroom.
+    symmetric and full scale needs no headroom. Files are *mid-tread*: there zero is a level, one more
+    level lies below it than above, and silence stays silent (see :func:`audiolab.save`).
 
     Parameters
     ----------
@@ -311,7 +322,8 @@ def quantize(y, bits, dither=None, rng=None):
     Raises
     ------
     ValueError
-        If `bits` is outside 1 to 24, `dither` is none of the above or lacks its `rng`.
+        If `bits` is not a whole number from 1 to 24, `dither` is none of the above or lacks its `rng`,
+        or `y` holds integers.
 
     References
     ----------
@@ -319,13 +331,15 @@ def quantize(y, bits, dither=None, rng=None):
 
     Taught in: notebooks/01_fundamentals.ipynb, "How many bits does an ear need?"
     """
-    if not 1 <= bits <= 24:
-        raise ValueError(f"bits must be 1 to 24, got {bits}.")
+    if bits not in range(1, 25):
+        raise ValueError(f"bits must be a whole number from 1 to 24, got {bits}.")
     if dither not in (None, "rectangular", "triangular"):
         raise ValueError(f'dither must be None, "rectangular" or "triangular", got {dither!r}.')
     if dither and rng is None:
         raise ValueError("dither is noise: pass rng=np.random.default_rng(seed).")
     y = np.asarray(y)
+    if y.dtype.kind != "f":
+        raise ValueError(f"The samples are {y.dtype}, but full scale is 1.0: convert them first (16-bit: y / 32768).")
     step = 2 / 2**bits
     x = y.astype(np.float64)
     for _ in range({None: 0, "rectangular": 1, "triangular": 2}[dither]):      # two uniforms sum to a triangle

@@ -577,6 +577,14 @@ def test_players_keep_the_level_of_noise(sr, level):
     assert abs(db(rms(embedded(player_html(y, sr))[0]) / rms(y))) < 1
 
 
+def test_a_lossless_player_is_exact():
+    y = np.round(tone(440, 0.1) * 32768) / 32768
+    page = player_html(y, SR, lossless=True)
+    content = base64.b64decode(re.search(r'data:audio/flac;base64,([^"]+)"', page)[1])
+    back, sr = load(content)
+    assert sr == SR and np.array_equal(back, y.astype(np.float32))
+
+
 def test_players_keep_the_band_up_to_near_the_nyquist_frequency():
     y = tone(7500, 2)
     assert abs(db(rms(embedded(player_html(y, SR))[0]) / rms(y))) < 1

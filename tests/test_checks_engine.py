@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,6 +101,7 @@ def multiplies(t):
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """A course of one chapter, 98, in an empty folder."""
+    (tmp_path / "exercises").mkdir()
     monkeypatch.setenv("AUDIOLAB_HOME", str(tmp_path))
     monkeypatch.delenv("AUDIOLAB_WORK", raising=False)
     monkeypatch.setattr(spec, "chapters", lambda: {"98": "c98_toy"})
@@ -212,6 +214,16 @@ def test_helpers_lambdas_and_modules_of_the_notebook_travel():
     assert desk.check("98.1", written(f"{helper}double = lambda y, times=1: helper(y, times)"))
 
 
+def test_cached_functions_travel():
+    helper = "import functools\n@functools.cache\ndef power(n): return 2 * power(n - 1) if n else np.float32(1)\n"
+    assert desk.check("98.1", written(f"{helper}def double(y, times=1): return y * power(times)"))
+    answer = "import functools\n@functools.lru_cache(maxsize=2)\ndef Gain(factor): return lambda y: factor * y\n"
+    assert desk.check("98.3", written(answer, "Gain"))
+    library = "from audiolab.corpora.music import chorale\n"
+    answer = "def double(y, times=1): return y * np.float32(2**times) if chorale.cache_info() else y\n"
+    assert desk.check("98.1", written(library + answer))
+
+
 def test_something_that_cannot_travel_is_named():
     lock = "import threading\nlock = threading.Lock()\n"
     outcome = desk.check("98.1", written(f"{lock}def double(y, times=1):\n    with lock: return y"))
@@ -219,7 +231,7 @@ def test_something_that_cannot_travel_is_named():
 
 
 def test_printing_a_lot_does_no_harm(capfd):
-    assert outcome_of("print('x' * 10**8)\n    return y * np.float32(2**times)")
+    assert outcome_of("print('x' * 10**7)\n    return y * np.float32(2**times)")
     assert not capfd.readouterr().out
 
 
@@ -373,6 +385,13 @@ def test_the_process_stays_warm_and_comes_back_after_a_kill():
     assert worker.run(_pid, seconds=5) != first
 
 
+def test_what_an_answer_switches_off_is_on_for_the_next():
+    before = worker.run(_settings, seconds=5)
+    answer = "import warnings\n    np.seterr(all='raise'); warnings.simplefilter('error')\n"
+    assert outcome_of(f"{answer}    return y * np.float32(2**times)")
+    assert worker.run(_settings, seconds=5) == before
+
+
 def test_a_process_killed_while_idle_is_replaced():
     os.kill(worker.run(_pid, seconds=5), 9 if sys.platform != "win32" else 15)
     time.sleep(0.2)
@@ -402,6 +421,10 @@ def _alive(pid):
 
 def _pid(note):
     return os.getpid()
+
+
+def _settings(note):
+    return np.geterr(), len(warnings.filters), os.getpid()
 
 
 def _hang(note):
@@ -547,6 +570,24 @@ def test_reset_brings_back_a_deleted_cell_where_it_was(home, shipped):
     save(mine(home), SETUP, VALUE)
     desk.reset("98.1")
     assert [cell["id"] for cell in json.loads(mine(home).read_text())["cells"]] == ["setup", "one", "two"]
+
+
+def test_reset_waits_for_a_save_in_a_notebook(home, shipped, monkeypatch):
+    import IPython
+
+    desk.start()
+    path = mine(home)
+    before = path.read_bytes()
+    monkeypatch.setattr(IPython, "get_ipython", lambda: type("Shell", (), {"kernel": None})())
+    os.utime(path, (0, 0))
+    assert not desk.reset("98.1") and path.read_bytes() == before
+    os.utime(path)
+    assert desk.reset("98.1")
+
+
+def test_an_attempt_need_not_count(home):
+    desk.check("98.1", lambda y, times=1: y, record=False)
+    assert "98.1" not in store.read().get("exercises", {})
 
 
 def test_reset_of_a_notebook(home, shipped):

@@ -49,6 +49,11 @@ def test_a_claim_needs_one_bound(shown, bound):
     assert shown == []
 
 
+def test_show_gives_the_source_as_markdown(shown):
+    claims.show(claims.bound_text)
+    assert shown[0]["text/markdown"].startswith("```python\ndef bound_text(record):")
+
+
 def test_the_table_holds_every_claim_once(shown):
     claims.verify("a <b>", 1, at_least=0)
     claims.verify("c", 1, at_least=0)

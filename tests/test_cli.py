@@ -39,7 +39,7 @@ def test_a_learners_way(home, capsys):
 
     code, text = says("check", "01.4")
     assert code == 2 and "audiolab start" in text
-    assert says("start") == (0, f"Exercises are in work/.\n{SHIPPED}: new\n")
+    assert says("start") == (0, f"Your chapters and exercises are in work/.\n{SHIPPED}: new\n")
     code, text = says("check", "01.4")
     assert code == 1 and "not attempted" in text and "0 of 1 right" in text
     code, text = says("hint", "01.4")

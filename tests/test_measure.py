@@ -89,6 +89,30 @@ def test_alias_is_where_the_samples_say():
         np.testing.assert_allclose(np.cos(2 * np.pi * f * n / 8000), np.cos(2 * np.pi * a * n / 8000), atol=1e-9)
 
 
+def test_constant_and_nyquist_have_no_mirror_image():
+    for x in (np.full(64, 0.5), 0.5 * (-1.0) ** np.arange(64)):
+        _, level = measure.spectrum(x, 8000, "boxcar")
+        assert level.max() == pytest.approx(-6.02, abs=0.01)
+
+
+@pytest.mark.parametrize("call", [
+    measure.peak, measure.rms, lambda y: measure.lufs(y, 100), lambda y: measure.spectrum(y, 8),
+])
+def test_integers_are_refused(call):
+    with pytest.raises(ValueError, match=r"y / 32768"):
+        call(np.ones(100, np.int16))
+
+
+def test_stereo_nan_and_silence_are_told():
+    with pytest.raises(ValueError, match=r"y\[0\]"):
+        measure.spectrum(np.zeros((2, 100)), 8000)
+    with pytest.raises(ValueError, match="NaN"):
+        measure.lufs(np.full(48000, np.nan), 48000)
+    with pytest.raises(ValueError, match="Silence"):
+        measure.peak_frequency(np.zeros(100), 8000)
+    assert np.isnan(measure.crest_factor(np.zeros(10)))
+
+
 def test_snr_of_a_known_ratio():
     rng = np.random.default_rng(4)
     clean, noise = rng.standard_normal((2, 100000))
@@ -98,8 +122,9 @@ def test_snr_of_a_known_ratio():
 
 
 def test_spectrum_agrees_with_scipy():
-    y = synth.noise("white", 0.5, 8000, np.random.default_rng(5))
+    y = np.random.default_rng(5).standard_normal(4000)
     f, level = measure.spectrum(y, 8000)
     g, power = signal.periodogram(y, 8000, window="hann", scaling="spectrum", detrend=False)
     np.testing.assert_allclose(f, g)
     np.testing.assert_allclose(level[1:-1], 10 * np.log10(2 * power[1:-1]), atol=1e-4)
+    assert level[0] == pytest.approx(10 * np.log10(power[0]), abs=1e-4)

@@ -68,8 +68,13 @@ def test_upload_keeps_a_good_file_and_refuses_a_bad_one(monkeypatch, tmp_path):
     monkeypatch.setenv("AUDIOLAB_WORK", str(tmp_path / "work"))
     button = upload.Upload(default="sample.flac")
     button._receive({"new": [{"name": "notes.wav", "content": memoryview(b"not a sound")}]})
-    assert button.path == "sample.flac" and "Not taken" in button._message.value
+    assert button.path == "sample.flac" and "Not taken:</b> notes.wav" in button._message.value
     assert not (tmp_path / "work").exists()
     button._receive({"new": [{"name": "../../my voice.wav", "content": memoryview(wav(Y))}]})
     assert button.path.parent == tmp_path / "work" / "recordings" and button.path.name == "_.._my_voice.wav"
     assert soundfile.info(button.path).frames == len(Y)
+    first = button.path
+    button._receive({"new": [{"name": "../../my voice.wav", "content": memoryview(wav(Y[:2000]))}]})
+    assert button.path.name == "_.._my_voice-2.wav" and soundfile.info(first).frames == len(Y)
+    button._receive({"new": [{"name": "../../my voice.wav", "content": memoryview(wav(Y))}]})
+    assert button.path == first

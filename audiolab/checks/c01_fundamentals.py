@@ -1,5 +1,6 @@
 """Checks of chapter 01, fundamentals: tone, level, quantiser, alias, Fourier transform, string."""
 
+import inspect
 import warnings
 
 import numpy as np
@@ -54,6 +55,15 @@ def four_samples_a_turn(t):
 
 
 @tone.properties
+def keeps_its_pitch_when_the_end_is_between_samples(t):
+    for part in (0.4, -0.4):
+        n = 12 + part
+        t.close(t.on(f"a duration of {n:g} samples")(2000.0, n / 8000, 8000), np.tile([0, 1, 0, -1], 3), atol=1e-5,
+                ask="How far apart are two samples, and does that depend on `duration`?",
+                says="2000 Hz at sr = 8000 takes four samples a turn, 0, 1, 0, −1, wherever the tone ends.")
+
+
+@tone.properties
 def joins_without_a_click(t):
     f, phase, n, sr = t.rng.uniform(100, 2000), t.rng.uniform(-3, 3), int(t.rng.integers(200, 400)), 16000
     second = t(f, n / sr, sr, phase + 2 * np.pi * f * n / sr)
@@ -85,6 +95,20 @@ def _sine(turns):
               ask="At which time is sample `i` taken?")
 def includes_the_end(frequency, duration, sr, phase=0.0):
     return _sine(frequency * np.linspace(0, duration, round(duration * sr)) + phase / (2 * np.pi))
+
+
+@tone.mistake("You share `duration` out among a whole number of samples. It seldom is that long to the sample, "
+              "so they lie a little too near or too far apart, and the pitch is off.",
+              ask="How far apart are two samples, and does that depend on `duration`?")
+def shares_out_the_duration(frequency, duration, sr, phase=0.0):
+    return _sine(frequency * np.linspace(0, duration, round(duration * sr), endpoint=False) + phase / (2 * np.pi))
+
+
+@tone.mistake("`np.arange(0, duration, 1 / sr)` goes on as long as it is below `duration`: it rounds the number of "
+              "samples up, even when `duration * sr` is beyond a whole number by a rounding error only.",
+              ask="What could `np.arange` count instead of seconds?")
+def counts_in_seconds(frequency, duration, sr, phase=0.0):
+    return _sine(frequency * np.arange(0, duration, 1 / sr) + phase / (2 * np.pi))
 
 
 @tone.mistake("That is a cosine: it starts a quarter turn ahead.", ask="What should a tone of phase 0 start with?")
@@ -143,13 +167,18 @@ def is_one_level_per_channel(t, got, y):
 
 @rms_dbfs.edges
 def silence_is_minus_infinity(t):
-    with warnings.catch_warnings(record=True) as caught:
+    with np.errstate(all="warn"), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        before = np.geterr(), list(warnings.filters)
         level = t.on("silence")(np.zeros(64, np.float32))
+        after = np.geterr(), list(warnings.filters)
     t.holds(level == -np.inf, f"No finite level is low enough for silence: it is `-inf`; you return **{level:.2f}**.",
             ask="What is the logarithm of zero, and did you add something to avoid it?")
     t.holds(not caught, "The level of silence is right, but NumPy warns, as if silence were a fault.",
             ask="What does `np.errstate` do?")
+    t.holds(before == after, "It switches warnings off and leaves them off (`np.seterr` does, and "
+            "`warnings.simplefilter`), so that whoever called it misses theirs from now on.",
+            ask="For which line should there be no warning, and what puts things back after it?")
 
 
 @rms_dbfs.edges
@@ -163,6 +192,13 @@ def constant_signals(t):
 
 
 @rms_dbfs.edges
+def very_soft_is_not_silent(t):
+    level = t.on("a constant of -130 dBFS in float64")(np.full(50, 10 ** (-130 / 20)))
+    t.close(level, -130, atol=1e-3, ask="Did you add something, or set a lowest level?",
+            says=f"A constant of 3.2e-7 is at −130 dBFS; yours is at **{level:.2f}**.")
+
+
+@rms_dbfs.edges
 def channels_stay_apart(t):
     left = np.tile([0.5, -0.5], 50)
     got = t.on("stereo, the right channel silent")(np.stack([left, 0 * left]).astype(np.float32))
@@ -172,10 +208,35 @@ def channels_stay_apart(t):
 
 
 @rms_dbfs.edges
+def the_first_axis_is_the_channels(t):
+    y = np.array([[0.5, -0.5], [0.25, -0.25], [1, -1], [0, 0]])
+    t.close(t.on("four channels of two samples")(y), np.array([-6.0206, -12.0412, 0, -np.inf]), atol=1e-3,
+            ask="Which axis is time, even when it is the shorter one?", says="Each of them has a level of its own.")
+
+
+@rms_dbfs.edges
+def what_is_not_a_number_stays_visible(t):
+    y = np.array([[0.5, np.nan, -0.5], [0.5, -0.5, 0.5]])
+    got = t.on("stereo with a NaN on the left").call(t.answer, y)          # the contract knows no NaN
+    t.close(got, np.array([np.nan, -6.0206]), atol=1e-3, ask="What hides the NaN, and who would want to know of it?",
+            says="A NaN is a fault upstream: the level of its channel is NaN, the other's −6.02 dBFS.")
+
+
+@rms_dbfs.edges
 def integers_have_their_own_full_scale(t):
     level = t.on("an int16 square wave of ±16384")(np.tile([16384, -16384], 50).astype(np.int16))
     t.close(level, -6.0206, atol=0.01, ask="What is the largest int16, and what becomes of 16384² in int16?",
             says=f"16384 is half of int16's full scale, −6.02 dBFS; you return **{level:.2f}**.")
+    level = t.on("an int16 square wave of ±1")(np.tile([1, -1], 50).astype(np.int16))
+    t.close(level, -90.309, atol=0.01, ask="What tells integers from floats: their values, or their dtype?",
+            says=f"1 is the softest that int16 can hold, −90.31 dBFS; you return **{level:.2f}**.")
+
+
+@rms_dbfs.edges
+def floats_may_exceed_full_scale(t):
+    level = t.on("a float square wave of ±1.2")(np.tile([1.2, -1.2], 25).astype(np.float32))
+    t.close(level, 1.5836, atol=1e-3, ask="What tells integers from floats: their values, or their dtype?",
+            says=f"Floats may go beyond full scale: ±1.2 is at +1.58 dBFS; you return **{level:.2f}**.")
 
 
 @rms_dbfs.properties
@@ -216,6 +277,13 @@ def ten_for_amplitude(y):
 @rms_dbfs.mistake("That is 20 log10 of a power: twice the decibels.", ask="Did you take the root?")
 def twenty_for_power(y):
     return 20 * np.log10(np.mean(np.square(y, dtype=float), axis=-1))
+
+
+@rms_dbfs.mistake("You go by the values: but floats may lie beyond 1, and integers within ±1.",
+                  ask="What tells integers from floats: their values, or their dtype?")
+def full_scale_guessed_from_the_peak(y):
+    full_scale = 2**15 if np.max(np.abs(y.astype(float))) > 1 else 1
+    return 10 * np.log10(np.mean(np.square(y / full_scale), axis=-1))
 
 
 @rms_dbfs.mistake("That averages the absolute values; RMS averages the squares.",
@@ -288,7 +356,9 @@ def dither_is_new_for_every_sample(t):
                 ask="How many random numbers does a signal of n samples need?")
         t.holds(np.any(left != right), "Both channels got the same noise: it will be heard from the middle, "
                 "not from all around.", ask="What shape has the noise?")
-    t.array(t.on("dither without rng")(y, 8, "triangular"), shape=y.shape, dtype=y.dtype)
+    once, again = (t.on("dither without rng")(y, 8, "triangular") for _ in range(2))
+    t.holds(np.any(once != again), "Without an `rng`, two calls give the same dither: added up, two signals would "
+            "carry one noise, 3 dB too loud.", ask="Does the generator that you make start anew at each call?")
 
 
 @quantize.properties
@@ -440,7 +510,7 @@ def special_places(t):
     for f, want in ((0, 0), (4000, 4000), (8000, 0), (12000, 4000), (-1000, 1000), (-4000, 4000)):
         got = t.on(f"{f} Hz at sr = 8000")(float(f), 8000)
         t.close(got, want, atol=1e-3, ask="How far is it to the nearest multiple of `sr`?",
-                says=f"At sr = 8000 a tone of {f} Hz appears at {want} Hz; you say **{got:g}**.")
+                says=f"At sr = 8000 a tone of {f} Hz appears at {want} Hz.")
 
 
 @alias.edges
@@ -466,7 +536,7 @@ def mirrors_and_repeats(t):
     for same in (f, 8000 + f, 8000 - f, -f, 56000 + f, 56000 - f):
         got = t(same, 8000)
         t.close(got, f, atol=1e-3, ask="Which frequencies give the same samples as f?",
-                says=f"At sr = 8000, {same[0]:.0f} Hz gives the samples of {f[0]:.0f} Hz; you say **{got[0]:.0f}**.")
+                says=f"At sr = 8000, {same[0]:.0f} Hz gives the samples of {f[0]:.0f} Hz.")
 
 
 @alias.reference
@@ -562,7 +632,8 @@ def works_along_the_last_axis(t):
 
 @dft.properties
 def is_built_from_the_definition(t):
-    t.holds(not _names_an_fft(t.answer), "It calls a ready-made FFT, which is what this check compares with.",
+    t.holds(not _names_a_transform(t.answer),
+            "It calls a ready-made transform, which is what this check compares with.",
             ask="Which sum stands in the task?")
 
 
@@ -599,13 +670,21 @@ def agrees_with_numpy_fft(t):
                     ask="Are the waves right for every k and n, and in double precision all the way?")
 
 
-def _names_an_fft(function):
-    """Whether the function's code looks up a name with "fft" in it, or one that comes from such a module."""
+def _names_a_transform(answer):
+    """Whether an answer is a ready-made transform, or looks one up: by its name, or by the module that it is from."""
     def names(code):
         return set(code.co_names).union(*(names(inner) for inner in code.co_consts if hasattr(inner, "co_names")))
 
-    found = {name: function.__globals__.get(name) for name in names(function.__code__)}
-    return any("fft" in str(getattr(value, "__module__", name)) for name, value in found.items())
+    def origin(value):
+        return value.__name__ if inspect.ismodule(value) else str(getattr(value, "__module__", ""))
+
+    function = inspect.unwrap(answer)
+    found = [origin(answer)]
+    if inspect.isfunction(function):
+        known = function.__globals__
+        found += [origin(known[name]) if name in known else name for name in names(function.__code__)]
+    ready_made = "fft", "czt", "linalg", "measure"         # the last two have a dft
+    return any(word in one for one in found for word in ready_made)
 
 
 def _dft(x, factor):
@@ -666,8 +745,9 @@ karplus_strong = Exercise(
         "What is known already when `i` is smaller than `P`?",
         "Start with an array of `n` zeros and copy the burst into its beginning (or as much of it as fits). From "
         "sample `P` on, add half the sum of the samples `P` and `P + 1` steps back, times `decay`.",
-        "At `i = P` the older of the two would be `y[-1]`, which Python takes for the last sample: it lies before the "
-        "beginning and is 0. Compute in float64 and use `.astype(np.float32)` on return.",
+        "Before the beginning lies silence. At `i = P` the older of the two is `y[-1]`, in Python the last sample: "
+        "still 0 in an array of zeros, but not in a list that grows. Compute in float64 and use "
+        "`.astype(np.float32)` on return.",
     ],
     learned="A trip round the loop takes P + ½ samples, and each trip takes most from the highest partials.",
 )
@@ -689,6 +769,14 @@ def short_strings(t):
             says="A string that is not plucked is silent.", ask="Is something divided by the peak?")
     t.close(t.on("decay = 0")(burst, 30, 0.0), np.pad(burst, (0, 20)), atol=1e-6, ask="What does `decay` multiply?",
             says="With `decay` = 0 nothing is fed back, and only the burst is heard.")
+
+
+@karplus_strong.properties
+def three_times_the_pluck_is_three_times_the_sound(t):
+    soft = t(np.ones(10), 50)
+    t.close(t.on("a burst of amplitude 3")(np.full(10, 3.0), 50), 3 * soft, atol=1e-4,
+            says="The string is linear: three times the burst gives three times the sound, beyond ±1 too.",
+            ask="Which line knows of a largest value? The formula does not.")
 
 
 @karplus_strong.properties
@@ -736,6 +824,15 @@ def newer_neighbour(burst, n, decay=0.996):
 def one_late(burst, n, decay=0.996):
     P = len(burst)
     return _string(burst, n, {P + 1: decay / 2, P + 2: decay / 2})
+
+
+@karplus_strong.mistake("At sample P your `y[-1]` is the end of the burst; before the beginning there is silence.",
+                        ask="What does an index of −1 mean to Python, and what to the formula?")
+def end_of_the_burst_before_its_start(burst, n, decay=0.996):
+    y = list(burst[:n])
+    for i in range(len(burst), n):
+        y.append(decay * 0.5 * (y[i - len(burst)] + y[i - len(burst) - 1]))
+    return np.array(y, np.float32)
 
 
 @karplus_strong.mistake("Nothing is averaged: all partials live equally long, which is an organ, not a string.",

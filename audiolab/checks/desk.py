@@ -1,7 +1,9 @@
 """What a learner calls: `check`, `hint`, `solution`, `reset`, `progress`, and `start`."""
 
 import re
+import sys
 import textwrap
+import time
 from pathlib import Path
 
 from . import learner, spec, store
@@ -10,7 +12,7 @@ from .report import CheckFailed, Note, Outcome, Source
 SEED = 7
 
 
-def check(exercise, answer, *, strict=False, seed=SEED):
+def check(exercise, answer, *, strict=False, record=True, seed=SEED):
     """Judge an answer, and say in plain words what is right, what is not, and why.
 
     The answer runs in a process of its own, which is ended when a call takes too long.
@@ -23,6 +25,8 @@ def check(exercise, answer, *, strict=False, seed=SEED):
         The function itself, without parentheses, or the value asked for.
     strict : bool
         Raise instead of returning when the answer does not pass (for nbgrader and pytest).
+    record : bool
+        Count it as an attempt, which opens the solution.
     seed : int
         Of the random signals; a message names the one that it came from.
 
@@ -48,7 +52,9 @@ def check(exercise, answer, *, strict=False, seed=SEED):
         if strict:
             raise
         return Note(str(error), refused=True)
-    outcome = _recorded(judge(one, stages.judge, answer, seed=seed))
+    outcome = judge(one, stages.judge, answer, seed=seed)
+    if record:
+        _recorded(outcome)
     if strict and not outcome:
         raise CheckFailed(outcome.text)
     return outcome
@@ -220,9 +226,14 @@ def between_marks(source):
 def reset(which):
     """Put an exercise's cell (``"01.3"``) or a whole notebook (``"01"``) back as it was, keeping a backup.
 
+    In a notebook it asks to be saved first, since what is only on the screen is in no backup.
+
     Taught in: notebooks/00_start_here.ipynb, "How does an exercise work?"
     """
     chapter = str(which).partition(".")[0]
+    if _only_on_screen(chapter):
+        return Note("First save the notebook (Ctrl+S or Cmd+S), then run this again within a minute.", [
+            "Resetting changes the file; what is only on the screen would be lost."], refused=True)
     try:
         ids = [spec.find(which).id] if "." in which else list(spec.exercises(chapter))
         kept = learner.restore(chapter, which if "." in which else None)
@@ -238,8 +249,18 @@ def reset(which):
     )
 
 
+def _only_on_screen(chapter, seconds=60):
+    """Whether this is a notebook, and the copy on disk was not saved just now."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    try:
+        saved = learner.copy_of(chapter).stat().st_mtime
+    except (spec.ExerciseError, OSError):       # nothing to lose, or no such chapter: said further on
+        return False
+    return hasattr(shell, "kernel") and time.time() - saved > seconds
+
+
 def start():
-    """Put the exercises into ``work/``: new ones, and newer ones in place of copies never edited.
+    """Put the chapters and exercises into ``work/``: new ones, and newer ones in place of copies never edited.
 
     Returns
     -------
@@ -249,13 +270,13 @@ def start():
     try:
         done = learner.place()
     except (spec.ExerciseError, OSError) as error:
-        return Note(f"The exercises could not be put into work/: {error}", refused=True)
+        return Note(f"The notebooks could not be put into work/: {error}", refused=True)
     words = {
         "new": "new", "newer": "newer than your untouched copy, replaced",
-        "kept": 'yours is edited and stays; the course has a newer one (`al.reset("{}")` takes it, with a backup)',
+        "kept": "yours is edited and stays; the course has a newer one, which comes when you move yours away",
     }
-    lines = [f"{name}: {words[kind].format(name[:2])}" for kind, names in done.items() for name in names]
-    return Note("Exercises are in work/.", lines or ["Nothing new."])
+    lines = [f"{name}: {words[kind]}" for kind, names in done.items() for name in names]
+    return Note("Your chapters and exercises are in work/.", lines or ["Nothing new."])
 
 
 class Sheet(Note):

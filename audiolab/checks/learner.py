@@ -90,7 +90,7 @@ def name_of(chapter):
 
 def pristine(chapter):
     """The chapter's exercise notebook as the course ships it."""
-    return paths.root() / "exercises" / f"{name_of(chapter)}.ipynb"
+    return paths.course() / "exercises" / f"{name_of(chapter)}.ipynb"
 
 
 def copy_of(chapter):
@@ -100,17 +100,33 @@ def copy_of(chapter):
 
 def solutions(chapter):
     """The text with the chapter's solutions."""
-    return paths.root() / "solutions" / "text" / f"{name_of(chapter)}.md"
+    return paths.course() / "solutions" / "text" / f"{name_of(chapter)}.md"
 
 
 def digest(path):
     """Fingerprint of what a person can edit: the cells' sources, not their outputs."""
-    content = [(cell["cell_type"], _source(cell)) for cell in _read(path)["cells"]]
+    content = [(cell["cell_type"], _source(cell).replace("](../exercises/", "](../")) for cell in _read(path)["cells"]]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
+def _shipped():
+    """Notebooks that learners get a copy of: the file, and the name of its copy in ``work/``.
+
+    Chapters are copied too, since running one changes it: the clone stays as it is, and so does what
+    a learner recorded.
+    """
+    for folder, prefix in (("exercises", ""), ("notebooks", "chapters/")):
+        yield from ((path, prefix + path.name) for path in sorted(paths.course().joinpath(folder).glob("[0-9]*.ipynb")))
+
+
+def _copied(source, name):
+    """Text of a copy: a chapter's links to the exercises lead to the learner's own."""
+    text = source.read_text("utf-8")
+    return text.replace("](../exercises/", "](../") if name.startswith("chapters/") else text
+
+
 def place():
-    """Put new exercise notebooks into ``work/``, and newer ones in place of untouched copies.
+    """Put new exercises and chapters into ``work/``, and newer ones in place of untouched copies.
 
     Returns
     -------
@@ -121,8 +137,8 @@ def place():
     done = {"new": [], "newer": [], "kept": []}
 
     def change(placed):
-        for source in sorted(paths.root().joinpath("exercises").glob("[0-9]*.ipynb")):
-            name, target, now = source.name, paths.work(source.name), digest(source)
+        for source, name in _shipped():
+            target, now = paths.work(name), digest(source)
             if not target.exists():
                 done["new"].append(name)
             elif placed.get(name) == now:
@@ -133,7 +149,7 @@ def place():
                 done["kept"].append(name)
                 continue
             with paths.replacing(target) as tmp:
-                shutil.copyfile(source, tmp)
+                tmp.write_text(_copied(source, name), "utf-8")
             placed[name] = now
 
     store.update(change, PLACED)

@@ -243,10 +243,11 @@ def _lines(figure, got, want, apart, start):
     for name, y, colour, line in (("expected", want, EXPECTED, "-"), ("yours", got, YOURS, "--")):
         rows[0].plot(range(start, start + len(y)), y, line, color=colour, lw=2, label=name, **style)
     rows[0].set(ylabel="value")
-    rows[0].legend(loc="upper right", fontsize=8)
+    rows[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=8)
     if apart is not None:
         rows[1].plot(range(start, start + len(apart)), apart, color="black", lw=1)
         rows[1].set(ylabel="yours − expected")
+        rows[1].ticklabel_format(axis="y", useOffset=False)
     rows[-1].set(xlabel="index")
     return f"Yours (orange, dashed) over expected (blue), from index {start}."
 

@@ -2,6 +2,8 @@
 
 import atexit
 import faulthandler
+import functools
+import io
 import itertools
 import os
 import signal
@@ -9,11 +11,13 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from concurrent.futures import TimeoutError
 from contextlib import contextmanager
 from pathlib import Path
 
 import cloudpickle
+import numpy as np
 
 from .stages import is_theirs
 
@@ -48,8 +52,9 @@ def run(job, *args, seconds):
         Sent by cloudpickle: functions and classes of a notebook travel with the helpers and
         modules that they use.
     seconds : float
-        Limit between ``note(stage, …)`` and the next note: of processor time, so that a busy machine
-        does not count against the answer, and four times as much by the clock, for one that waits.
+        Limit between ``note(stage, …)`` and the next note, by the clock and of processor time both, so
+        that neither a busy machine nor several threads count against the answer; four times as much by
+        the clock alone, for one that waits.
 
     Raises
     ------
@@ -138,7 +143,7 @@ def _watch(future, status, seconds):
             if count != seen:
                 seen, since, busy_since = count, time.monotonic(), _busy()
             lasted, busy = time.monotonic() - since, _busy() - busy_since
-            if lasted > (4 * seconds if stage else PATIENCE) or (stage and busy > seconds):
+            if lasted > (4 * seconds if stage else PATIENCE) or (stage and min(lasted, busy) > seconds):
                 raise _Overrun(stage, case) from None
 
 
@@ -147,7 +152,7 @@ def _busy():
     import psutil
 
     try:
-        return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in _executor._processes or ())
+        return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in tuple(_executor._processes or ()))
     except psutil.Error:            # it has just ended: the future will say so
         return 0.0
 
@@ -221,7 +226,7 @@ def _work(payload, status, stack, seconds):
                 faulthandler.cancel_dump_traceback_later()
 
         try:
-            with _memory_limit():
+            with _memory_limit(), np.errstate(), warnings.catch_warnings():     # what it switches off comes on again
                 return job(*args, note)
         finally:
             faulthandler.cancel_dump_traceback_later()
@@ -257,10 +262,27 @@ def pack(things):
     for module in mine:
         cloudpickle.register_pickle_by_value(module)
     try:
-        return cloudpickle.dumps(things)
+        file = io.BytesIO()
+        _Pickler(file).dump(things)
+        return file.getvalue()
     finally:
         for module in mine:
             cloudpickle.unregister_pickle_by_value(module)
+
+
+class _Pickler(cloudpickle.Pickler):
+    """Cloudpickle, which sends a learner's function by value, taught to do so for a cached one too."""
+
+    def reducer_override(self, thing):
+        if isinstance(thing, functools._lru_cache_wrapper):
+            module = sys.modules.get(thing.__module__)
+            if module is None or module.__name__ == "__main__" or _is_own(module):
+                return _cached, (thing.cache_parameters(), thing.__wrapped__)
+        return super().reducer_override(thing)
+
+
+def _cached(parameters, function):
+    return functools.lru_cache(**parameters)(function)
 
 
 def _flat(things):

@@ -52,7 +52,7 @@ def bit_depth(y, sr):
         kind = f"{bits} bits{' with dither' if dither else ''}"
         title = f"{kind}: {2**bits:,} levels, SNR {measure.snr(y, coarse):.1f} dB"
         plots.waveform({"original": y, f"{bits} bits": coarse}, sr, start=start, stop=start + 0.01, overlay=True,
-                       title=title, alt=f"10 ms of the recording and of its copy at {bits} bits, a staircase.")
+                       steps=True, title=title, alt=f"10 ms of the recording; its copy at {bits} bits is a staircase.")
         audio.play(coarse, sr=sr, titles=[title])
 
     explore(picture, bits=IntSlider(4, 1, 16, description="bits"),

@@ -1,5 +1,7 @@
 """The way in for a learner's own recording."""
 
+import html
+import itertools
 import re
 
 from IPython.display import display
@@ -30,7 +32,8 @@ class Upload:
         import ipywidgets
 
         self.path = default
-        self._button = ipywidgets.FileUpload(accept="audio/*,.wav,.flac,.ogg,.opus,.mp3", description="choose a sound")
+        self._button = ipywidgets.FileUpload(accept="audio/*,.wav,.flac,.ogg,.opus,.mp3", description="choose a sound",
+                                             layout={"width": "auto"})
         self._message = ipywidgets.HTML("Choose a WAV, FLAC, OGG or MP3 file, then run the cells below again.")
         self._button.observe(self._receive, "value")
 
@@ -40,13 +43,14 @@ class Upload:
             content = bytes(file["content"])
             try:
                 about = audio.info(content)
-                path = paths.work("recordings", name)
+                path = _free(paths.work("recordings", name), content)
                 with paths.replacing(path) as tmp:
                     tmp.write_bytes(content)
             except (audio.AudioError, OSError) as e:
-                self._message.value = f"<b>Not taken.</b> {e}"
+                reason = html.escape(str(e).replace("the given data", name))
+                self._message.value = f"<b>Not taken:</b> {reason}"
             else:
-                self.path = path
+                self.path, name = path, path.name
                 self._message.value = f"Took <b>{name}</b>, {about.duration:.1f} s. Run the cells below again."
 
     def _ipython_display_(self):
@@ -55,3 +59,11 @@ class Upload:
         box = ipywidgets.VBox([self._button, self._message])
         note = "An upload button, in a running notebook. Without a file of your own the course's sample is used."
         display({VIEW: box._repr_mimebundle_()[VIEW], "text/plain": note}, raw=True)
+
+
+def _free(path, content):
+    """`path`, or with a number behind it where another recording has that name already."""
+    for i in itertools.count(2):
+        if not path.exists() or path.read_bytes() == content:
+            return path
+        path = path.with_stem(f"{re.sub(r'-[0-9]+$', '', path.stem)}-{i}")

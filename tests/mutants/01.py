@@ -1,7 +1,13 @@
 """Wrong answers of chapter 01, each a misconception, with the stage and the words that must reject it."""
 
-import numpy as np
+import warnings
 
+import numpy as np
+import scipy.linalg
+import scipy.signal
+from scipy.signal import czt as transform
+
+import audiolab as al
 from mutants import mutant
 
 # ---------------------------------------------------------------------------------------------- 01.1
@@ -10,6 +16,24 @@ from mutants import mutant
 @mutant("01.1", stage="properties", says="Your last sample lies at `duration` itself")
 def includes_the_end(frequency, duration, sr, phase=0.0):
     t = np.linspace(0, duration, round(duration * sr))
+    return np.sin(2 * np.pi * frequency * t + phase).astype(np.float32)
+
+
+@mutant("01.1", stage="properties", says="You share `duration` out among a whole number of samples")
+def linspace_without_its_end(frequency, duration, sr, phase=0.0):
+    t = np.linspace(0, duration, round(duration * sr), endpoint=False)
+    return np.sin(2 * np.pi * frequency * t + phase).astype(np.float32)
+
+
+@mutant("01.1", stage="edges", says="`np.arange(0, duration, 1 / sr)` goes on as long as it is below `duration`")
+def counts_in_seconds(frequency, duration, sr, phase=0.0):
+    t = np.arange(0, duration, 1 / sr)
+    return np.sin(2 * np.pi * frequency * t + phase).astype(np.float32)
+
+
+@mutant("01.1", stage="properties", says="For a duration of 12.4 samples")
+def rounds_up(frequency, duration, sr, phase=0.0):
+    t = np.arange(np.ceil(np.round(duration * sr, 6))) / sr
     return np.sin(2 * np.pi * frequency * t + phase).astype(np.float32)
 
 
@@ -102,6 +126,63 @@ def sine_is_zero(y):
 def floor_at_minus_hundred(y):
     y = y / (2**15 if y.dtype == np.int16 else 1)
     return 20 * np.log10(np.maximum(np.sqrt(np.mean(y**2, axis=-1)), 1e-5))
+
+
+@mutant("01.2", stage="edges", says="is at −130 dBFS; yours is at -120.00")
+def silent_below_minus_120(y):
+    y = y / (2**15 if y.dtype == np.int16 else 1)
+    power = np.mean(y**2, axis=-1)
+    with np.errstate(divide="ignore"):
+        return np.where(power == 0, -np.inf, np.maximum(10 * np.log10(power), -120))[()]
+
+
+@mutant("01.2", stage="edges", says="leaves them off (`np.seterr` does")
+def switches_warnings_off_for_all(y):
+    np.seterr(divide="ignore")
+    y = y / (2**15 if y.dtype == np.int16 else 1)
+    return 10 * np.log10(np.mean(y**2, axis=-1))
+
+
+@mutant("01.2", stage="edges", says="whoever called it misses theirs from now on")
+def filters_warnings_for_all(y):
+    warnings.simplefilter("ignore")
+    y = y / (2**15 if y.dtype == np.int16 else 1)
+    return 10 * np.log10(np.mean(y**2, axis=-1))
+
+
+@mutant("01.2", stage="edges", says="You go by the values")
+def guesses_full_scale_from_the_peak(y):
+    y = y / (2**15 if np.abs(y.astype(float)).max() > 1 else 1)
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(np.mean(y**2, axis=-1))
+
+
+@mutant("01.2", stage="edges", says="±1.2 is at +1.58 dBFS; you return 0.00")
+def clips_floats(y):
+    y = np.clip(y / (2**15 if y.dtype == np.int16 else 1), -1, 1)
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(np.mean(y**2, axis=-1))
+
+
+@mutant("01.2", stage="edges", says="A NaN is a fault upstream")
+def leaves_nan_out(y):
+    y = y / (2**15 if y.dtype == np.int16 else 1)
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(np.nanmean(y**2, axis=-1))
+
+
+@mutant("01.2", stage="edges", says="A NaN is a fault upstream")
+def nan_becomes_silence(y):
+    y = np.nan_to_num(y / (2**15 if y.dtype == np.int16 else 1))
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(np.mean(y**2, axis=-1))
+
+
+@mutant("01.2", stage="edges", says="For four channels of two samples")
+def averages_along_the_longer_axis(y):
+    y = y / (2**15 if y.dtype == np.int16 else 1)
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(np.mean(y**2, axis=np.argmax(y.shape)))
 
 
 @mutant("01.2", stage="edges", says="NumPy warns")
@@ -208,6 +289,12 @@ def one_number_for_all(y, bits, dither=None, rng=None):
 def without_dither(y, bits, dither=None, rng=None):
     step = 2 / 2**bits
     return grid(y.astype(float), step).astype(y.dtype)
+
+
+@mutant("01.3", stage="edges", says="Without an `rng`, two calls give the same dither")
+def a_fixed_seed_without_rng(y, bits, dither=None, rng=None):
+    step = 2 / 2**bits
+    return grid(y.astype(float) + noise(y, step, dither, rng or np.random.default_rng(0)), step).astype(y.dtype)
 
 
 @mutant("01.3", stage="edges", says="Both channels got the same noise")
@@ -373,9 +460,29 @@ def mirrors_the_lower_half(x):                                          # X[N - 
     return X
 
 
-@mutant("01.5", stage="properties", says="It calls a ready-made FFT")
+@mutant("01.5", stage="properties", says="It calls a ready-made transform")
 def borrowed(x):
     return np.fft.fft(x)
+
+
+@mutant("01.5", stage="properties", says="It calls a ready-made transform")
+def borrowed_under_another_name(x):
+    return transform(x).astype(complex)
+
+
+@mutant("01.5", stage="properties", says="It calls a ready-made transform")
+def borrowed_chirp_z(x):
+    return scipy.signal.czt(x).astype(complex)
+
+
+@mutant("01.5", stage="properties", says="It calls a ready-made transform")
+def borrowed_matrix(x):
+    return x @ scipy.linalg.dft(x.shape[-1])
+
+
+@mutant("01.5", stage="properties", says="It calls a ready-made transform")
+def borrowed_from_the_course(x):
+    return np.stack([al.measure.dft(one) for one in x.reshape(-1, x.shape[-1])]).reshape(x.shape)
 
 
 @mutant("01.5", stage="reference", says="in double precision all the way")
@@ -396,10 +503,6 @@ def string(burst, n, sample):
     return y.astype(np.float32)
 
 
-def before(y, i):
-    return y[i] if i >= 0 else 0.0
-
-
 @mutant("01.6", stage="properties", says="You average with the sample after it")
 def newer_neighbour(burst, n, decay=0.996):
     return string(burst, n, lambda y, i, P: decay * 0.5 * (y[i - P] + (y[i - P + 1] if P > 1 else y[i - 1])))
@@ -407,7 +510,7 @@ def newer_neighbour(burst, n, decay=0.996):
 
 @mutant("01.6", stage="properties", says="Your delay is one sample too long")
 def late_by_one(burst, n, decay=0.996):
-    return string(burst, n, lambda y, i, P: decay * 0.5 * (before(y, i - P - 1) + before(y, i - P - 2)))
+    return string(burst, n, lambda y, i, P: decay * 0.5 * (y[i - P - 1] + y[i - P - 2]))
 
 
 @mutant("01.6", stage="properties", says="Nothing is averaged")
@@ -417,44 +520,66 @@ def echo(burst, n, decay=0.996):
 
 @mutant("01.6", stage="properties", says="The ½ is missing")
 def sum_for_mean(burst, n, decay=0.996):
-    return string(burst, n, lambda y, i, P: decay * (y[i - P] + before(y, i - P - 1)))
+    return string(burst, n, lambda y, i, P: decay * (y[i - P] + y[i - P - 1]))
 
 
 @mutant("01.6", stage="edges", says="`decay` damps only one of the two samples")
 def decay_on_one(burst, n, decay=0.996):
-    return string(burst, n, lambda y, i, P: 0.5 * (decay * y[i - P] + before(y, i - P - 1)))
+    return string(burst, n, lambda y, i, P: 0.5 * (decay * y[i - P] + y[i - P - 1]))
 
 
 @mutant("01.6", stage="edges", says="`decay` is not used")
 def never_dies(burst, n, decay=0.996):
-    return string(burst, n, lambda y, i, P: 0.5 * (y[i - P] + before(y, i - P - 1)))
+    return string(burst, n, lambda y, i, P: 0.5 * (y[i - P] + y[i - P - 1]))
 
 
 @mutant("01.6", stage="properties", says="`decay` is applied twice")
 def decays_twice(burst, n, decay=0.996):
-    return string(burst, n, lambda y, i, P: decay * 0.5 * (decay * y[i - P] + decay * before(y, i - P - 1)))
+    return string(burst, n, lambda y, i, P: decay * 0.5 * (decay * y[i - P] + decay * y[i - P - 1]))
 
 
 @mutant("01.6", stage="output", says="The type of your output is float64, expected float32")
 def double_string(burst, n, decay=0.996):
-    return string(burst, n, lambda y, i, P: decay * 0.5 * (y[i - P] + before(y, i - P - 1))).astype(float)
+    return string(burst, n, lambda y, i, P: decay * 0.5 * (y[i - P] + y[i - P - 1])).astype(float)
 
 
 @mutant("01.6", stage="edges", says="For n = 4, shorter than the burst")
 def always_the_whole_burst(burst, n, decay=0.996):
-    y = list(burst)
-    for i in range(len(burst), n):
-        y.append(decay * 0.5 * (y[i - len(burst)] + before(y, i - len(burst) - 1)))
+    return string(burst, max(n, len(burst)), lambda y, i, P: decay * 0.5 * (y[i - P] + y[i - P - 1]))
+
+
+@mutant("01.6", stage="reference", says="At sample P your `y[-1]` is the end of the burst")
+def a_list_that_grows(burst, n, decay=0.996):
+    P = len(burst)
+    y = list(burst[:n])
+    for i in range(P, n):
+        y.append(decay * 0.5 * (y[i - P] + y[i - P - 1]))
     return np.array(y, np.float32)
+
+
+@mutant("01.6", stage="properties", says="The string is linear")
+def limited(burst, n, decay=0.996):
+    return np.clip(string(burst, n, lambda y, i, P: decay * 0.5 * (y[i - P] + y[i - P - 1])), -1, 1)
+
+
+@mutant("01.6", stage="properties", says="The string is linear")
+def limited_in_the_loop(burst, n, decay=0.996):
+    return string(burst, n, lambda y, i, P: np.clip(decay * 0.5 * (y[i - P] + y[i - P - 1]), -1, 1))
+
+
+@mutant("01.6", stage="properties", says="The string is linear")
+def scaled_when_above_one(burst, n, decay=0.996):
+    y = string(burst, n, lambda y, i, P: decay * 0.5 * (y[i - P] + y[i - P - 1]))
+    return y / max(np.max(np.abs(y)), np.float32(1))
 
 
 @mutant("01.6", stage="edges", says="The first P samples are the burst")
 def scaled_to_its_peak(burst, n, decay=0.996):
-    y = string(burst, n, lambda y, i, P: decay * 0.5 * (y[i - P] + before(y, i - P - 1)))
+    y = string(burst, n, lambda y, i, P: decay * 0.5 * (y[i - P] + y[i - P - 1]))
     return y / max(np.max(np.abs(y)), np.float32(1e-9))
 
 
-@mutant("01.6", stage="reference", says="are those before the beginning zero")
+@mutant("01.6", stage="reference", says="At sample P your `y[-1]` is the end of the burst")
 def the_end_leaks_into_the_start(burst, n, decay=0.996):                # y[-1] while y is still tiled with bursts
     P = len(burst)
     y = np.resize(np.asarray(burst, float), n)
