@@ -51,7 +51,7 @@ def waveform(signals, sr, *, title="", alt="", start=0.0, stop=None, points=Fals
     for i, (label, y) in enumerate(signals.items()):
         axis = axes[0 if overlay else i]
         first, last = round(start * sr), None if stop is None else round(stop * sr)
-        y = np.atleast_2d(np.asarray(y))[:, first:last]
+        y = np.atleast_2d(measure.floats(y))[:, first:last]
         t = (first + np.arange(y.shape[1])) / sr * scale
         t, y = _outline(t, y)
         for k, channel in enumerate(y):
@@ -82,7 +82,7 @@ def spectrum(signals, sr, *, title="", alt="", log=True, low=None, high=None, fl
     low, high : float, optional
         Hertz at the ends of the axis.
     floor : float
-        dBFS at the bottom.
+        Decibels at the bottom.
     window : str
         As in :func:`audiolab.measure.spectrum`.
 
@@ -91,12 +91,12 @@ def spectrum(signals, sr, *, title="", alt="", log=True, low=None, high=None, fl
     signals = _labelled(signals)
     figure, (axis,) = _figure(1, 1, height=3.0)
     top = floor
-    for color, (label, y) in zip(COLORS, signals.items(), strict=False):
+    for i, (label, y) in enumerate(signals.items()):
         f, level = measure.spectrum(y, sr, window)
-        axis.plot(f, np.maximum(level, floor), color=color, label=label or None, linewidth=1.0)
+        axis.plot(f, np.maximum(level, floor), color=COLORS[i % len(COLORS)], label=label or None, linewidth=1.0)
         top = max(top, level.max())
     axis.set(xscale="log" if log else "linear", xlim=(low or (20 if log else 0), high or sr / 2), ylim=(floor, top + 6),
-             xlabel="frequency (Hz)", ylabel="level (dBFS)")
+             xlabel="frequency (Hz)", ylabel="level (dB re full-scale sine)")
     if log:
         _frequency_ticks(axis)
     if any(signals):
@@ -119,7 +119,7 @@ def spectrogram(signals, sr, *, title="", alt="", n_fft=None, high=None, floor=-
     high : float, optional
         Hertz at the top; ``sr / 2`` when not given.
     floor : float
-        dBFS of the darkest colour.
+        Decibels of the darkest colour.
 
     Taught in: notebooks/01_fundamentals.ipynb, "Where in time is each frequency?"
     """
@@ -129,7 +129,7 @@ def spectrogram(signals, sr, *, title="", alt="", n_fft=None, high=None, floor=-
         image = _spectrogram(axis, y, sr, n_fft, high, floor)
         axis.set(xlabel="time (s)", title=label)
     axes[0].set_ylabel("frequency (kHz)")
-    figure.colorbar(image, ax=list(axes), label="level (dBFS)", pad=0.01)
+    figure.colorbar(image, ax=list(axes), label="dB re full-scale sine", pad=0.01)
     _display(figure, title, alt)
 
 
@@ -149,7 +149,7 @@ def overview(y, sr, *, title="", alt="", n_fft=None, high=None, floor=-80.0):
 
     Taught in: notebooks/00_start_here.ipynb, "What does my voice look like?"
     """
-    y = np.atleast_2d(np.asarray(y))
+    y = np.atleast_2d(measure.floats(y))
     figure, (upper, lower) = _figure(2, 1, height=3.8, sharex=True, height_ratios=[1, 2])
     t, outline = _outline(np.arange(y.shape[1]) / sr, y)
     for k, channel in enumerate(outline):
@@ -158,7 +158,7 @@ def overview(y, sr, *, title="", alt="", n_fft=None, high=None, floor=-80.0):
     upper.margins(x=0)
     image = _spectrogram(lower, y.mean(axis=0), sr, n_fft, high, floor)
     lower.set(xlabel="time (s)", ylabel="frequency (kHz)")
-    figure.colorbar(image, ax=[upper, lower], label="level (dBFS)", pad=0.01)
+    figure.colorbar(image, ax=[upper, lower], label="dB re full-scale sine", pad=0.01)
     _display(figure, title, alt)
 
 
@@ -184,7 +184,7 @@ def lines(x, curves, *, x_label, y_label, title="", alt="", log_x=False, y_range
     """
     figure, (axis,) = _figure(1, 1, height=2.8)
     for i, (label, y) in enumerate(curves.items()):             # the first is broad: a second on top of it shows both
-        axis.plot(x, y, color=COLORS[i], label=label or None, marker="o" if points else None,
+        axis.plot(x, y, color=COLORS[i % len(COLORS)], label=label or None, marker="o" if points else None,
                   linewidth=1.3 if i or len(curves) == 1 else 3)
     axis.set(xlabel=x_label, ylabel=y_label, xscale="log" if log_x else "linear", ylim=y_range)
     axis.margins(x=0.01)
@@ -238,7 +238,7 @@ def samples(t, curves, n, values, *, title="", alt=""):
     """
     figure, (axis,) = _figure(1, 1, height=2.8)
     for i, (label, y) in enumerate(curves.items()):
-        axis.plot(1000 * t, y, "--" if i else "-", color=COLORS[i], label=label)
+        axis.plot(1000 * t, y, "--" if i else "-", color=COLORS[i % len(COLORS)], label=label)
     axis.plot(1000 * n, values, "o", color="black", label="samples", markersize=6, zorder=3)
     axis.set(xlabel="time (ms)", ylabel="amplitude")
     axis.margins(x=0.01)

@@ -194,9 +194,9 @@ def adsr(duration, sr, attack=0.01, decay=0.1, sustain=0.7, release=0.1):
     """
     if min(attack, decay, release) < 0 or not 0 <= sustain <= 1:
         raise ValueError("attack, decay and release are times, not below 0; sustain is a level, 0 to 1.")
-    if attack + decay + release > duration:
+    if attack + decay + release > duration + 0.5 / sr:
         raise ValueError(f"attack + decay + release is {attack + decay + release:g} s, longer than {duration:g} s.")
-    corners = [0, attack, attack + decay, duration - release, duration]
+    corners = [0, attack, attack + decay, max(duration - release, attack + decay), duration]
     return np.interp(times(duration, sr), corners, [0, 1, sustain, sustain, 0]).astype(np.float32)
 
 
@@ -228,7 +228,7 @@ def pluck(frequency, duration, sr, rng, decay=0.996):
     Raises
     ------
     ValueError
-        If `frequency` is not between 20 Hz and ``sr / 4``.
+        If `frequency` is not between 20 Hz and ``sr / 4``, or `decay` not between 0 and 1.
 
     References
     ----------
@@ -239,6 +239,8 @@ def pluck(frequency, duration, sr, rng, decay=0.996):
     """
     from scipy.signal import lfilter
 
+    if not 0 <= decay <= 1:
+        raise ValueError(f"decay is what a turn leaves over, 0 to 1, not {decay}.")
     if not 20 <= frequency <= sr / 4:
         raise ValueError(f"A string of {frequency:g} Hz needs 20 Hz to sr / 4 = {sr / 4:g} Hz.")
     period = sr / frequency - 0.5                       # the average itself delays by half a sample

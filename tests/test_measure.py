@@ -96,7 +96,7 @@ def test_constant_and_nyquist_have_no_mirror_image():
 
 
 @pytest.mark.parametrize("call", [
-    measure.peak, measure.rms, lambda y: measure.lufs(y, 100), lambda y: measure.spectrum(y, 8),
+    measure.peak, measure.rms, lambda y: measure.lufs(y, 48000), lambda y: measure.spectrum(y, 8), measure.true_peak,
 ])
 def test_integers_are_refused(call):
     with pytest.raises(ValueError, match=r"y / 32768"):
@@ -111,6 +111,23 @@ def test_stereo_nan_and_silence_are_told():
     with pytest.raises(ValueError, match="Silence"):
         measure.peak_frequency(np.zeros(100), 8000)
     assert np.isnan(measure.crest_factor(np.zeros(10)))
+    with pytest.raises(ValueError, match=r"y\.T"):
+        measure.rms(np.zeros((100, 2)))
+    with pytest.raises(ValueError, match="empty"):
+        measure.peak(np.zeros(0))
+    with pytest.raises(ValueError, match="8000"):
+        measure.lufs(np.zeros(4000), 4000)
+    for dtype, how in ((np.int32, r"y / 2\*\*31"), (np.uint8, "128"), (complex, "array of floats")):
+        with pytest.raises(ValueError, match=how):
+            measure.peak(np.ones(4, dtype))
+
+
+def test_true_peak_sees_between_the_samples():
+    quarter = np.sin(np.pi / 2 * np.arange(4000) + np.pi / 4)            # samples at ±0.707 only
+    assert measure.peak(quarter) == pytest.approx(0.7071, abs=1e-4)
+    assert measure.true_peak(quarter[500:]) == pytest.approx(1.0, abs=0.08)
+    sine = synth.tone(997, 1, 48000, amplitude=0.5)
+    assert measure.true_peak(sine) == pytest.approx(0.5, abs=0.01)
 
 
 def test_snr_of_a_known_ratio():

@@ -63,6 +63,9 @@ def test_adsr_corners():
     e = synth.adsr(1.0, 1000, attack=0.1, decay=0.2, sustain=0.6, release=0.3)
     assert e[0] == 0 and e[100] == pytest.approx(1) and e[300] == pytest.approx(0.6) and e[650] == pytest.approx(0.6)
     assert e[850] == pytest.approx(0.3, abs=1e-5)
+    assert synth.adsr(0.3, 16000, 0.1, 0.1, 0.5, 0.1)[-1] < 0.01         # just as long as its parts
+    with pytest.raises(ValueError, match="leaves over"):
+        synth.pluck(220, 1.0, 16000, rng(), decay=1.05)
     with pytest.raises(ValueError, match="longer"):
         synth.adsr(0.2, 1000)
     with pytest.raises(ValueError, match="not below 0"):

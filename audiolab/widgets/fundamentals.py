@@ -13,7 +13,7 @@ def aliasing():
     """
     from ipywidgets import IntSlider
 
-    sr, fine = 8000, 64000
+    sr, fine = 8000, 640000
 
     def picture(frequency):
         heard = measure.alias(frequency, sr)
