@@ -199,6 +199,24 @@ def test_a_known_mistake_is_named_and_its_question_asked():
     assert outcome.named == "That is the square." and "Is `y ** 2` twice `y`?" in outcome.text
 
 
+def test_a_known_mistake_is_not_named_where_it_does_no_harm():
+    harmless = Exercise("98.6", "size(y)", example=lambda: (np.ones(2),), hints=[])
+    harmless.output(lambda t, got, y: t.number(got))
+
+    @harmless.edges
+    def of_either_sign(t):
+        first, second = t(np.full(2, -3.0)), t(np.full(2, 3.0))
+        t.holds(second == 3, "Wrong for 3.")
+        t.holds(first == 3, "Wrong for -3.")
+        t.holds(False, "It says so too loudly.", values=False)
+
+    harmless.mistake("The sign is kept.")(lambda y: y[0])
+    assert desk.judge(harmless, stages.judge, lambda y: y[0], seed=7).named == "The sign is kept."
+    for other in (lambda y: 9 if y[0] < 0 else y[0], lambda y: abs(y[0]), lambda y: 3 if y[0] == -3 else y[0] + 1):
+        outcome = desk.judge(harmless, stages.judge, other, seed=7)
+        assert outcome.state == "failed" and not outcome.named, outcome.text
+
+
 def test_endless_loop_names_the_line_that_runs():
     outcome = outcome_of("x = 1\n    while True:\n        x = -x")
     assert "`while True:`" in outcome.text or "`x = -x`" in outcome.text

@@ -1,7 +1,11 @@
 """Every exercise: its solution passes, its stub is unattempted, and no wrong answer gets through."""
 
 import functools
+import itertools
+import math
+import warnings
 
+import numpy as np
 import pytest
 from mutants import automatic, by_hand
 
@@ -89,6 +93,76 @@ def test_known_mistakes_are_rejected_and_named(exercise):
         assert outcome.state == "failed", f"{mistake.__name__}: {outcome.text}"
         assert outcome.named == words, f"{mistake.__name__} is not named: {outcome.text}"
         assert ask is None or outcome.ask == ask, f"{mistake.__name__} is named as another: {outcome.text}"
+
+
+def _as_a_list(y):
+    return y.tolist() if isinstance(y, np.ndarray | np.generic) else y
+
+
+def _in_other_precision(y):
+    return np.asarray(y, np.complex64 if np.iscomplexobj(y) else np.float16)[()]
+
+
+def _with_a_warning(y):
+    warnings.warn("as if something were wrong", stacklevel=2)
+    return y
+
+
+def _with_warnings_off(y):
+    np.seterr(all="ignore")
+    return y
+
+
+def _with_an_error(y):
+    raise ValueError("stops here")
+
+
+def _fused(solution, fault, call):
+    """An answer that is right until this call of it, and from then on has a fault that is not about values."""
+    calls = itertools.count()
+    return lambda *args: fault(solution(*args)) if next(calls) >= call else solution(*args)
+
+
+FAULTS = [_as_a_list, _in_other_precision, _with_a_warning, _with_warnings_off, _with_an_error]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@each
+def test_no_mistake_is_named_where_the_values_are_right(exercise, fault):
+    if exercise.is_value:
+        pytest.skip("a value is its values")
+    for call in (0, 1, 2, 4, 8, 16, 32):
+        with warnings.catch_warnings(), np.errstate(all="warn"):
+            warnings.simplefilter("ignore")
+            outcome = stages.judge(exercise, _fused(solution(exercise), fault, call), 7, lambda *_: None)
+        assert not outcome.named, f"from call {call} on: {outcome.text}"
+
+
+def _level_that_warns(y):
+    y = y / (2**15 if y.dtype == np.int16 else 1)
+    return 10 * np.log10(np.mean(y**2, axis=-1))
+
+
+def _tone_as_a_list(frequency, duration, sr, phase=0.0):
+    return [math.sin(2 * math.pi * frequency * i / sr + phase) for i in range(round(duration * sr))]
+
+
+def _tone_rounded_up(frequency, duration, sr, phase=0.0):
+    t = np.arange(math.ceil(duration * sr)) / sr
+    return np.sin(2 * np.pi * frequency * t + phase).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("id", "answer", "named", "says"),
+    [
+        ("01.2", _level_that_warns, "", "NumPy warns"),
+        ("01.1", _tone_as_a_list, "", "of type list, expected an array"),
+        ("01.1", _tone_rounded_up, "The number of samples is rounded up", "the shape of your output is [3088]"),
+    ],
+)
+def test_only_what_an_answer_does_is_named(id, answer, named, says):
+    outcome = judge(spec.find(id), stages.judge, answer, seed=7)
+    assert says in outcome.text and outcome.named.startswith(named) and bool(outcome.named) == bool(named), outcome.text
 
 
 @each

@@ -104,9 +104,9 @@ def shares_out_the_duration(frequency, duration, sr, phase=0.0):
     return _sine(frequency * np.linspace(0, duration, round(duration * sr), endpoint=False) + phase / (2 * np.pi))
 
 
-@tone.mistake("`np.arange(0, duration, 1 / sr)` goes on as long as it is below `duration`: it rounds the number of "
-              "samples up, even when `duration * sr` is beyond a whole number by a rounding error only.",
-              ask="What could `np.arange` count instead of seconds?")
+@tone.mistake("The number of samples is rounded up, as `np.arange(0, duration, 1 / sr)` does it: even when "
+              "`duration * sr` is beyond a whole number by a rounding error only.",
+              ask="What is 0.14 × 22050 on paper, and what in floating point?")
 def counts_in_seconds(frequency, duration, sr, phase=0.0):
     return _sine(frequency * np.arange(0, duration, 1 / sr) + phase / (2 * np.pi))
 
@@ -175,10 +175,10 @@ def silence_is_minus_infinity(t):
     t.holds(level == -np.inf, f"No finite level is low enough for silence: it is `-inf`; you return **{level:.2f}**.",
             ask="What is the logarithm of zero, and did you add something to avoid it?")
     t.holds(not caught, "The level of silence is right, but NumPy warns, as if silence were a fault.",
-            ask="What does `np.errstate` do?")
+            ask="What does `np.errstate` do?", values=False)
     t.holds(before == after, "It switches warnings off and leaves them off (`np.seterr` does, and "
             "`warnings.simplefilter`), so that whoever called it misses theirs from now on.",
-            ask="For which line should there be no warning, and what puts things back after it?")
+            ask="For which line should there be no warning, and what puts things back after it?", values=False)
 
 
 @rms_dbfs.edges
@@ -269,43 +269,49 @@ def agrees_with_numpy_norm(t):
             says="int16 reaches from −32768 to 32767; full scale is 32768.")
 
 
+def _decibels(factor, x):
+    """What a mistake hands back: -inf for zero and no warning, as an answer would."""
+    with np.errstate(divide="ignore"):
+        return factor * np.log10(x)
+
+
 @rms_dbfs.mistake("That is 10 log10 of an amplitude: half the decibels.", ask="Which is squared, amplitude or power?")
 def ten_for_amplitude(y):
-    return 10 * np.log10(np.sqrt(np.mean(np.square(y, dtype=float), axis=-1)))
+    return _decibels(10, np.sqrt(np.mean(np.square(y, dtype=float), axis=-1)))
 
 
 @rms_dbfs.mistake("That is 20 log10 of a power: twice the decibels.", ask="Did you take the root?")
 def twenty_for_power(y):
-    return 20 * np.log10(np.mean(np.square(y, dtype=float), axis=-1))
+    return _decibels(20, np.mean(np.square(y, dtype=float), axis=-1))
 
 
 @rms_dbfs.mistake("You go by the values: but floats may lie beyond 1, and integers within ±1.",
                   ask="What tells integers from floats: their values, or their dtype?")
 def full_scale_guessed_from_the_peak(y):
     full_scale = 2**15 if np.max(np.abs(y.astype(float))) > 1 else 1
-    return 10 * np.log10(np.mean(np.square(y / full_scale), axis=-1))
+    return _decibels(10, np.mean(np.square(y / full_scale), axis=-1))
 
 
 @rms_dbfs.mistake("That averages the absolute values; RMS averages the squares.",
                   ask="What do the letters R, M, S stand for?")
 def mean_of_absolutes(y):
-    return 20 * np.log10(np.mean(np.abs(y.astype(float)), axis=-1))
+    return _decibels(20, np.mean(np.abs(y.astype(float)), axis=-1))
 
 
 @rms_dbfs.mistake("That is the level of the peak, not of the RMS.", ask="How many samples does your number depend on?")
 def level_of_the_peak(y):
-    return 20 * np.log10(np.max(np.abs(y.astype(float)), axis=-1))
+    return _decibels(20, np.max(np.abs(y.astype(float)), axis=-1))
 
 
 @rms_dbfs.mistake("That is the convention of AES17, where a full-scale sine is 0 dBFS.",
                   ask="Which wave is 0 dBFS here?")
 def sine_at_zero(y):
-    return 20 * np.log10(np.sqrt(2 * np.mean(np.square(y, dtype=float), axis=-1)))
+    return _decibels(20, np.sqrt(2 * np.mean(np.square(y, dtype=float), axis=-1)))
 
 
 @rms_dbfs.mistake("That is the natural logarithm.", ask="Which base does a decibel use?")
 def natural_logarithm(y):
-    return 20 * np.log(np.sqrt(np.mean(np.square(y, dtype=float), axis=-1)))
+    return _decibels(20 * np.log(10), np.sqrt(np.mean(np.square(y, dtype=float), axis=-1)))
 
 
 # ---------------------------------------------------------------------------------------------- 01.3
@@ -459,6 +465,13 @@ def _nearest_level(y, bits):
 def mid_tread(y, bits, dither=None, rng=None):
     step = 2 / 2**bits
     return (np.round(y / step) * step).astype(y.dtype)
+
+
+@quantize.mistake("Zero is one of your levels, so silence stays zero: that is mid-tread, as in a WAV file. "
+                  "The task's grid is mid-rise, half a step away.", ask="Where should the two levels next to zero lie?")
+def mid_tread_clipped(y, bits, dither=None, rng=None):
+    step = 2 / 2**bits
+    return np.clip(np.round(y / step) * step, -1, 1 - step).astype(y.dtype)
 
 
 @quantize.mistake("You take the lower edge of each cell: truncation, which shifts everything down by half a step.",
@@ -632,9 +645,9 @@ def works_along_the_last_axis(t):
 
 @dft.properties
 def is_built_from_the_definition(t):
-    t.holds(not _names_a_transform(t.answer),
-            "It calls a ready-made transform, which is what this check compares with.",
-            ask="Which sum stands in the task?")
+    excluded = _excluded_name(t.answer)
+    t.holds(excluded is None, f"It uses a name that this check excludes, for a ready-made transform: `{excluded}`.",
+            ask="Which sum stands in the task?", values=False)
 
 
 @dft.properties
@@ -670,8 +683,8 @@ def agrees_with_numpy_fft(t):
                     ask="Are the waves right for every k and n, and in double precision all the way?")
 
 
-def _names_a_transform(answer):
-    """Whether an answer is a ready-made transform, or looks one up: by its name, or by the module that it is from."""
+def _excluded_name(answer):
+    """What tells that an answer may be a ready-made transform or look one up: a name, or where it is from; or None."""
     def names(code):
         return set(code.co_names).union(*(names(inner) for inner in code.co_consts if hasattr(inner, "co_names")))
 
@@ -683,8 +696,8 @@ def _names_a_transform(answer):
     if inspect.isfunction(function):
         known = function.__globals__
         found += [origin(known[name]) if name in known else name for name in names(function.__code__)]
-    ready_made = "fft", "czt", "linalg", "measure"         # the last two have a dft
-    return any(word in one for one in found for word in ready_made)
+    ready_made = "fft", "czt", "linalg", "measure"         # a dft lives in each of the last two
+    return next((word for word in ready_made if any(word in one for one in found)), None)
 
 
 def _dft(x, factor):

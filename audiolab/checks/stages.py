@@ -52,12 +52,11 @@ class Idle(Exception):
 
 @dataclass
 class Call:
-    """What was called last, and what it gave."""
+    """What was called last, and with what."""
 
     name: str
     args: tuple
     kwargs: dict
-    got: object = None
 
 
 class Trial:
@@ -73,11 +72,12 @@ class Trial:
     def __init__(self, exercise, answer, seed, note):
         self.exercise, self.answer, self.seed, self._note = exercise, answer, seed, note
         self.first = self.last = self.failure = None      # what the example gave; the last call; why it failed
-        self.begin("attempted")
+        self.begin("attempted", _attempted)
 
-    def begin(self, stage):
-        """Enter a stage function: new random numbers, no case named, nothing compared yet."""
-        self.stage, self.case, self._named, self.comparisons = stage, "", False, 0
+    def begin(self, stage, function):
+        """Enter a stage function: new random numbers, no case named, nothing called or compared yet."""
+        self.stage, self.function, self.case, self._named = stage, function, "", False
+        self.results, self.comparisons = [], 0
         self.rng = np.random.default_rng(self.seed)
 
     def on(self, case):
@@ -124,8 +124,9 @@ class Trial:
             raise Wrong(
                 self._say(f"it changes its argument `{changed[0]}`: whoever called it finds their signal altered."),
                 ask="Which line writes into what was handed in, and what would work on a copy?",
+                values=False,
             )
-        self.last.got = got
+        self.results.append(got)
         return got
 
     def _arguments(self, args, kwargs, given, named):
@@ -143,11 +144,14 @@ class Trial:
 
     # -- comparing -------------------------------------------------------------------------------
 
-    def holds(self, condition, says, ask=None, show=None):
-        """Fail with `says` unless `condition`; `show` is (yours, expected) for the picture."""
+    def holds(self, condition, says, ask=None, show=None, values=True):
+        """Fail with `says` unless `condition`; `show` is (yours, expected) for the picture.
+
+        With ``values=False`` the condition is about something else than what the answer gave: a warning, a name used.
+        """
         self.comparisons += 1
         if not condition:
-            raise Wrong(says, ask, show)
+            raise Wrong(says, ask, show, values=values)
 
     def close(self, got, want, atol=0.0, rtol=0.0, says="", ask=None, show=None):
         """Fail unless `got` is within ``atol + rtol * abs(want)`` of `want` everywhere, shapes equal."""
@@ -200,9 +204,11 @@ class Trial:
 
     def _wrong_kind(self, got, wanted):
         if got is None:
-            raise Wrong(self._say(f"it returns **None**, expected {wanted}."), ask="What does its last line hand back?")
-        what = f"an array of shape {shape(got)}" if isinstance(got, np.ndarray) else f"of type {type(got).__name__}"
-        raise Wrong(self._say(f"you return **{what}**, expected **{wanted}**."))
+            words, ask = f"it returns **None**, expected {wanted}.", "What does its last line hand back?"
+        else:
+            what = f"an array of shape {shape(got)}" if isinstance(got, np.ndarray) else f"of type {type(got).__name__}"
+            words, ask = f"you return **{what}**, expected **{wanted}**.", None
+        raise Wrong(self._say(words), ask, values=False)
 
 
 # -- values ---------------------------------------------------------------------------------------
@@ -331,7 +337,7 @@ def judge(exercise, answer, seed, note):
         for stage in STAGES:
             functions = FIRST.get(stage) or exercise.stages[stage]
             for function in functions:
-                t.begin(stage)
+                t.begin(stage, function)
                 function(t)
                 if not t.comparisons:
                     raise Idle(f"{function.__name__} ({stage}) compared nothing")
@@ -411,7 +417,7 @@ FIRST = {"attempted": [_attempted], "signature": [_signature], "runs": [_runs], 
 
 
 def _failed(t, wrong, passed):
-    """The outcome for a wrong answer: named, when it equals a known mistake."""
+    """The outcome for a wrong answer: named, when it does what a known mistake does."""
     if isinstance(wrong.error, NotImplementedError) and t.stage in ("attempted", "runs", "output"):
         return Outcome(t.exercise.id, t.exercise.name, "unattempted", seed=t.seed)
     named, ask = "", wrong.ask
@@ -428,14 +434,22 @@ def _failed(t, wrong, passed):
 
 
 def _known_mistake(t):
-    """Words and question of the mistake that gives what the answer gave, on the example and on the last call."""
-    example = Call(t.exercise.name, t.exercise.example(), {}, t.first)
-    calls = [example, t.last or example]
+    """Words and question of the mistake that gives what the answer gave, and is rejected by the same comparison.
+
+    What it gave is not enough: where a mistake does no harm, the right answer gives the same.
+    """
     for words, ask, function in t.exercise.mistakes:
+        twin = Trial(t.exercise, function() if t.exercise.is_value else function, t.seed, lambda *_: None)
         try:
             with np.errstate(all="ignore"):
-                if all(_agree(function(*copy.deepcopy(c.args), **copy.deepcopy(c.kwargs)), c.got) for c in calls):
-                    return words, ask
+                _attempted(twin)
+                if _agree(twin.first, t.first):
+                    twin.begin(t.stage, t.function)
+                    t.function(twin)
+        except Wrong:
+            pairs = zip(twin.results, t.results, strict=False)
+            if twin.comparisons == t.comparisons and all(_agree(*pair) for pair in pairs):
+                return words, ask
         except Exception:       # a mistake need not run on every input
             continue
     return None

@@ -71,9 +71,9 @@ def run(job, *args, seconds):
         try:
             return _once(payload, seconds)
         except Stopped as stopped:
-            if stopped.why == "time" or stopped.stage:
+            if stopped.why == "time":
                 raise
-        return _once(payload, seconds)      # it had ended while idle: the system needed memory, someone killed it
+        return _once(payload, seconds)      # ended from outside, perhaps: an answer that ends it does so again
 
 
 def _once(payload, seconds):

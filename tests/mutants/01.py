@@ -25,7 +25,7 @@ def linspace_without_its_end(frequency, duration, sr, phase=0.0):
     return np.sin(2 * np.pi * frequency * t + phase).astype(np.float32)
 
 
-@mutant("01.1", stage="edges", says="`np.arange(0, duration, 1 / sr)` goes on as long as it is below `duration`")
+@mutant("01.1", stage="edges", says="rounded up, as `np.arange(0, duration, 1 / sr)` does it")
 def counts_in_seconds(frequency, duration, sr, phase=0.0):
     t = np.arange(0, duration, 1 / sr)
     return np.sin(2 * np.pi * frequency * t + phase).astype(np.float32)
@@ -246,6 +246,12 @@ def rounds_to_multiples(y, bits, dither=None, rng=None):                # mid-tr
     return (np.round((y + noise(y, step, dither, rng)) / step) * step).astype(y.dtype)
 
 
+@mutant("01.3", stage="reference", says="Zero is one of your levels, so silence stays zero")
+def rounds_to_multiples_and_clips(y, bits, dither=None, rng=None):      # mid-tread, as in a WAV file
+    step = 2 / 2**bits
+    return np.clip(step * np.round((y + noise(y, step, dither, rng)) / step), -1, 1 - step).astype(y.dtype)
+
+
 @mutant("01.3", stage="properties", says="truncation, which shifts everything down by half a step")
 def truncates_to_the_cell(y, bits, dither=None, rng=None):
     step = 2 / 2**bits
@@ -460,29 +466,34 @@ def mirrors_the_lower_half(x):                                          # X[N - 
     return X
 
 
-@mutant("01.5", stage="properties", says="It calls a ready-made transform")
+@mutant("01.5", stage="properties", says="a name that this check excludes, for a ready-made transform: `fft`")
 def borrowed(x):
     return np.fft.fft(x)
 
 
-@mutant("01.5", stage="properties", says="It calls a ready-made transform")
+@mutant("01.5", stage="properties", says="a name that this check excludes, for a ready-made transform: `czt`")
 def borrowed_under_another_name(x):
     return transform(x).astype(complex)
 
 
-@mutant("01.5", stage="properties", says="It calls a ready-made transform")
+@mutant("01.5", stage="properties", says="a name that this check excludes, for a ready-made transform: `czt`")
 def borrowed_chirp_z(x):
     return scipy.signal.czt(x).astype(complex)
 
 
-@mutant("01.5", stage="properties", says="It calls a ready-made transform")
+@mutant("01.5", stage="properties", says="a name that this check excludes, for a ready-made transform: `linalg`")
 def borrowed_matrix(x):
     return x @ scipy.linalg.dft(x.shape[-1])
 
 
-@mutant("01.5", stage="properties", says="It calls a ready-made transform")
+@mutant("01.5", stage="properties", says="a name that this check excludes, for a ready-made transform: `measure`")
 def borrowed_from_the_course(x):
     return np.stack([al.measure.dft(one) for one in x.reshape(-1, x.shape[-1])]).reshape(x.shape)
+
+
+@mutant("01.5", stage="properties", says="a name that this check excludes, for a ready-made transform: `linalg`")
+def multiplies_with_linalg(x):                                          # right, but a transform may hide there
+    return np.linalg.multi_dot([np.atleast_2d(x), waves(x.shape[-1]), np.eye(x.shape[-1])]).reshape(x.shape)
 
 
 @mutant("01.5", stage="reference", says="in double precision all the way")
