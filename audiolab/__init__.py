@@ -7,7 +7,8 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["audio", "synth", "measure", "plots", "claims", "corpora", "widgets", "checks", "checkup", "paths"],
+    submodules=["audio", "synth", "measure", "plots", "claims", "corpus", "preprocess", "augment", "corpora",
+                "widgets", "checks", "checkup", "paths"],
     submod_attrs={
         "audio": ["AudioError", "info", "load", "play", "save"],
         "claims": ["show", "verify"],

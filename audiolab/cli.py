@@ -56,6 +56,19 @@ def _parser():
     command(_solution, "solution", "show the solution, after an attempt", exercise)
     command(_reset, "reset", "put an exercise or a notebook back as it was, keeping a backup", either)
     command(_progress, "progress", "show how far you are")
+    data = commands.add_parser("data", help="list, make, fetch, check corpora").add_subparsers(
+        metavar="command", required=True)
+    for run, name, help in (
+        (_data_list, "list", "what there is, and what is on this disk"),
+        (_data_get, "make", "make embedded corpora (all of them when none is named)"),
+        (_data_get, "fetch", "download a published corpus"),
+        (_data_check, "check", "read every file of a corpus, and name what is wrong"),
+        (_data_info, "info", "what a corpus is and holds"),
+    ):
+        one = data.add_parser(name, help=help, description=help)
+        one.set_defaults(run=run, name=name)
+        if name != "list":
+            one.add_argument("corpora", nargs="*" if name == "make" else "+", metavar="name")
     return parser
 
 
@@ -147,6 +160,59 @@ def _progress(arguments):
     from .checks import progress
 
     return _shown(progress())
+
+
+def _data_list(arguments):
+    from .corpora import catalogue
+
+    for name, entry in catalogue.entries().items():
+        size = f"{entry.size / 1e6:,.0f} MB to download" if entry.size else "no network needed"
+        print(f"{name:28} {entry.title} ({size}; {entry.licence})")
+    print("On this disk:", ", ".join(folder.name for folder in catalogue.here()) or "none yet")
+    return 0
+
+
+def _data_get(arguments):
+    from .corpora import catalogue
+
+    known = catalogue.entries()
+    names = arguments.corpora or [name for name, entry in known.items() if not entry.size]
+    for name in names:
+        try:
+            print(f"{name}: {catalogue.find(name).get(min(2, os.cpu_count() or 1))}", flush=True)
+        except (ValueError, OSError) as error:          # of a corpus, a sound, the disk, the network
+            return _refused(error)
+    return 0
+
+
+def _data_check(arguments):
+    from .corpora import catalogue, remote
+
+    for name in arguments.corpora:
+        try:
+            if name in remote.DATASETS:
+                remote.check(name)
+            else:
+                catalogue.find(name).get(1).check()
+        except (ValueError, OSError) as error:
+            return _refused(error)
+        print(f"{name}: every file is there and can be read.")
+    return 0
+
+
+def _data_info(arguments):
+    from .corpora import catalogue
+
+    for name in arguments.corpora:
+        try:
+            entry = catalogue.find(name)
+        except ValueError as error:
+            return _refused(error)
+        print(f"{name}: {entry.title}. Licence: {entry.licence}.")
+        for folder in catalogue.here():
+            if folder.name == name or folder.name.startswith(f"{name}-"):
+                print(f"  on this disk: {catalogue.Corpus(folder)}")
+    return 0
 
 
 def _shown(note):

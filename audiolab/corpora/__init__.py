@@ -1,7 +1,10 @@
-"""Sounds that need no network: a voice that speaks any text, instruments that play any score."""
+"""Corpora: generated without a network, downloaded, or one's own; each is a folder (`audiolab.corpus`)."""
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, submodules=["music", "speech"], submod_attrs={"samples": ["sample"]}
+    __name__,
+    submodules=["catalogue", "download", "events", "folder", "music", "physics",
+                "remote", "scenes", "speech", "splits"],
+    submod_attrs={"folder": ["from_folder"], "samples": ["sample"]},
 )

@@ -1,19 +1,77 @@
-"""A voice for any text, offline: the espeak-ng formant synthesiser, called through ctypes.
+"""Speech for any text, offline: the espeak-ng formant synthesiser, called through ctypes, and corpora of it.
 
 The library and its voices come inside the ``espeakng-loader`` wheel. espeak-ng is licensed under
 GPL-3.0; what it speaks is not.
+
+The library keeps state from one utterance to the next (where its pitch flutters, its echo, its random
+numbers) and has no way to reset all of it. So every utterance gets a library loaded afresh, which takes
+a third of a millisecond, and sounds the same whatever was said before and in whichever process.
 """
 
+import _ctypes
 import ctypes
 import functools
+import re
+import shutil
+import tempfile
 import threading
+import zlib
+from contextlib import ExitStack, contextmanager
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
+
+from .. import corpus, paths
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+#: The 35 words of the Speech Commands corpus (version 2), so that synthetic and real clips go together.
+COMMANDS = (
+    "yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go", *DIGITS,
+    "bed", "bird", "cat", "dog", "happy", "house", "marvin", "sheila", "tree", "wow",
+    "backward", "forward", "follow", "learn", "visual",
+)  # fmt: skip
+
+# A voice is a variant (throat and larynx) with an accent. Left out of espeak-ng's variants are those with
+# an echo, because rooms are augmentation; those of its second synthesiser (klatt 6), which draws on the
+# process's random numbers; those that move the formants beyond understanding; and copies of one another.
+# Variants that resemble each other stand in one split. Of its accents, en-shaw is no accent but an alphabet.
+_VARIANTS = {
+    "train": ("", "Alex", "Andrea", "Annie", "AnxiousAndy", "Denis", "Jacky", "Mike", "Tweaky", "anika", "antonio",
+              "boris", "croak", "ed", "edward", "grandpa", "ian", "john", "klatt", "klatt2", "klatt3", "klatt4",
+              "klatt5", "m1", "m3", "m4", "m5", "m6", "marcelo", "max", "norbert", "paul", "pedro", "rob", "robert",
+              "sandro", "victor", "whisper", "whisperf", "zac"),
+    "validation": ("Mario", "Michael", "belinda", "linda", "quincy", "steph"),
+    "test": ("Andy", "Gene", "Gene2", "Nguyen", "aunty", "f1", "grandma", "gustave", "iven3", "m7", "m8", "shelby"),
+}  # fmt: skip
+_ACCENTS = ("en", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-gb-x-rp", "en-us")
+_HELD_OUT_ACCENTS = ("en-029", "en-gb-scotland", "en-us-nyc")
 
 _SYNCHRONOUS = 2                # espeak_AUDIO_OUTPUT: hand the samples to a callback and return when done
+_PHONEME_EVENTS, _IPA = 1, 2    # options of espeak_Initialize
 _UTF8 = 1
 _RATE, _PITCH = 1, 3            # espeak_PARAMETER
+_END, _WORD, _PHONEME = 0, 1, 7                     # espeak_EVENT_TYPE
 _lock = threading.Lock()        # the library keeps one state for the whole process
+
+
+class _Event(ctypes.Structure):
+    """espeak_EVENT of espeak-ng 1.52."""
+
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),            # of a word's first letter, counted from 1
+        ("length", ctypes.c_int),                   # of a word, which is wrong for "father's"
+        ("audio_position", ctypes.c_int),           # milliseconds
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),                  # a phoneme in IPA, UTF-8
+    )
+
+
+# ---------------------------------------------------------------------------------------- speaking
 
 
 def say(text, voice="en-us", rate=175, pitch=50):
@@ -33,8 +91,8 @@ def say(text, voice="en-us", rate=175, pitch=50):
     Returns
     -------
     y : np.ndarray, shape [n], float32
-        The same for the same calls in a fresh process. A second call differs from the first in the
-        last digits, because the library carries the phase of its voice on.
+        The same at every call, in any process. (Only the variants of espeak-ng's second synthesiser,
+        such as ``"klatt6"`` and ``"Reed"``, breathe at random.)
     sr : int
         22050 for all voices used here.
 
@@ -46,42 +104,335 @@ def say(text, voice="en-us", rate=175, pitch=50):
 
     Taught in: notebooks/00_start_here.ipynb, "What does my voice look like?"
     """
+    y, sr, _ = _speak(text, voice, rate, pitch)
+    return y, sr
+
+
+def say_with_times(text, voice="en-us", rate=175, pitch=50):
+    """Speak a text, and tell when each word and each phoneme sounds.
+
+    The times are the synthesiser's own, to the sample, but for two habits of it. Before a stop (p, t,
+    k, tʃ …) it is silent for some 40 ms: that closure counts to the stop, as phoneticians have it,
+    except at the start and after a pause, where nobody can see it. And an l or a Scottish r between a
+    vowel and a consonant has no beginning: it is the end of one glide, of which it is given a third.
+
+    Parameters
+    ----------
+    text, voice, rate, pitch
+        As in `say`. Words that are spelled out, not numerals, so that each has its place in the text.
+
+    Returns
+    -------
+    y : np.ndarray, shape [n], float32
+    sr : int
+    words : list of dict
+        ``{"onset": s, "offset": s, "word": str}`` in seconds, the word as it stands in the text.
+    phonemes : list of dict
+        ``{"onset": s, "offset": s, "phoneme": str}``, the phoneme in IPA, stress marks (ˈ ˌ) included.
+        Pauses are the gaps between them.
+
+    Raises
+    ------
+    ValueError
+        As `say`.
+    """
+    # espeak-ng slurs some pairs, such as "of the", into one word. A no-break space keeps them apart.
+    y, sr, events = _speak(re.sub(r"(?<=\w)[ -](?=\w)", "\N{NO-BREAK SPACE}", text), voice, rate, pitch)
+    marks = [(sample, name) for kind, sample, name, _ in events if kind == _PHONEME] + [(len(y), "")]
+    sounding = np.flatnonzero(y)
+    silence = [0]                                   # where the silence before each mark begins
+    for (previous, _), (sample, _) in pairwise(marks):
+        before = np.searchsorted(sounding, sample)
+        start = max(previous, int(sounding[before - 1]) + 1 if before else 0)
+        silence.append(start if sample - start > sr // 1000 else sample)        # a zero crossing is no silence
+
+    words, phonemes = [], []
+    i = 0
+    for kind, _, _, start in events:
+        if kind == _WORD:
+            words.append({"onset": None, "offset": None, "word": re.match(r"[\w'’]*", text[start:])[0]})
+            continue
+        onset, name = marks[i]
+        i += 1
+        if not name:                                # a pause
+            continue
+        follows = i > 1 and marks[i - 2][1]         # a phoneme, not a pause
+        if follows and re.match("[ˈˌ]?[pbtdkɡʔ]", name):
+            onset = silence[i - 1]
+        if follows and onset == silence[i]:
+            vowel = phonemes[-1]
+            onset -= round((onset - vowel["onset"]) / 3)
+            vowel["offset"] = onset
+        phonemes.append({"onset": onset, "offset": silence[i], "phoneme": name})
+        if words and words[-1]["onset"] is None:
+            words[-1]["onset"] = onset
+        if words:
+            words[-1]["offset"] = silence[i]
+    words = [word for word in words if word["onset"] is not None]
+    for row in words + phonemes:
+        row.update(onset=round(row["onset"] / sr, 6), offset=round(row["offset"] / sr, 6))
+    return y, sr, words, phonemes
+
+
+def _speak(text, voice, rate, pitch):
+    """Samples, sampling rate and events ``(type, sample, phoneme, index in the text)``."""
     if not text.strip():
         raise ValueError("There is no text to speak.")
     if not (80 <= rate <= 450 and 0 <= pitch <= 100):
         raise ValueError(f"rate must be 80 to 450 and pitch 0 to 100, got {rate} and {pitch}.")
-    library, sr, chunks = _library()
-    with _lock:
+    chunks, events = [], []
+
+    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+    def receive(samples, n, batch):
+        if samples and n > 0:
+            chunks.append(ctypes.string_at(samples, 2 * n))
+        for event in batch:                         # ends with an event of type 0
+            if event.type == _END:
+                return 0
+            if event.type in (_WORD, _PHONEME):
+                name = event.id.decode(errors="ignore") if event.type == _PHONEME else ""
+                events.append((event.type, event.sample, name, event.text_position - 1))
+
+    with _fresh_library() as (library, sr):
         if library.espeak_SetVoiceByName(voice.encode()):
             raise ValueError(f'There is no voice called {voice!r}. Try "en-us", "en" (British) or "en-gb-scotland".')
-        library.espeak_SetParameter(_RATE, rate, 0)
-        library.espeak_SetParameter(_PITCH, pitch, 0)
-        chunks.clear()
+        library.espeak_SetParameter(_RATE, int(rate), 0)
+        library.espeak_SetParameter(_PITCH, int(pitch), 0)
+        library.espeak_SetSynthCallback(receive)
         encoded = text.encode() + b"\0"
         library.espeak_Synth(encoded, ctypes.c_size_t(len(encoded)), 0, 0, 0, _UTF8, None, None)
-        y = np.concatenate([np.frombuffer(c, np.int16) for c in chunks]) if chunks else np.zeros(0, np.int16)
-    if not y.size:
+    y = np.frombuffer(b"".join(chunks), np.int16)
+    if not y.any():
         raise ValueError(f"Nothing in {text!r} can be spoken.")
-    return (y / 32768).astype(np.float32), sr
+    return (y / 32768).astype(np.float32), sr, events
+
+
+@contextmanager
+def _fresh_library():
+    """A library that has said nothing yet, and its sampling rate."""
+    import espeakng_loader
+
+    path = espeakng_loader.get_library_path()
+    with _lock, ExitStack() as stack:
+        library = ctypes.CDLL(path)
+        if library.espeak_ng_GetSampleRate():       # in use: somebody else in this process has it open
+            _close(library)
+            folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+            library = ctypes.CDLL(shutil.copy(path, folder))
+        stack.callback(_close, library)
+        sr = library.espeak_Initialize(
+            _SYNCHRONOUS, 0, str(espeakng_loader.get_data_path()).encode(), _PHONEME_EVENTS | _IPA
+        )
+        if sr <= 0:
+            raise RuntimeError("espeak-ng found no voices: reinstall espeakng-loader.")
+        stack.callback(library.espeak_Terminate)
+        library.espeak_ng_SetRandSeed(ctypes.c_long(1))         # it was seeded with the time of day
+        yield library, sr
+
+
+def _close(library):
+    """Unload a library, so that the next loading starts with fresh memory; ctypes never does that by itself."""
+    (_ctypes.FreeLibrary if hasattr(_ctypes, "FreeLibrary") else _ctypes.dlclose)(library._handle)
+
+
+# ---------------------------------------------------------------------------------------- voices and texts
 
 
 @functools.cache
-def _library():
-    """The loaded library, its sampling rate and the list that its callback fills."""
-    import espeakng_loader
+def voices():
+    """The synthetic speakers, each a variant (throat and larynx) with an English accent.
 
-    library = ctypes.cdll.LoadLibrary(espeakng_loader.get_library_path())
-    sr = library.espeak_Initialize(_SYNCHRONOUS, 0, str(espeakng_loader.get_data_path()).encode(), 0)
-    if sr <= 0:
-        raise RuntimeError("espeak-ng found no voices: reinstall espeakng-loader.")
-    chunks = []
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `voice` (a name for `say`), `accent`, `variant` and `split`. No variant is in two splits,
+        and the accents of the test voices are heard in no other: 200 voices in train, 30 in validation
+        and 36 in test. Two accents of one variant may agree on a short word.
+    """
+    rows = [
+        (f"{accent}+{variant}" if variant else accent, accent, variant, split)
+        for split, variants in _VARIANTS.items()
+        for accent in (_HELD_OUT_ACCENTS if split == "test" else _ACCENTS)
+        for variant in variants
+    ]
+    return pd.DataFrame(rows, columns=["voice", "accent", "variant", "split"])
 
-    @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
-    def receive(samples, n, events):
-        if samples and n > 0:
-            chunks.append(ctypes.string_at(samples, 2 * n))
-        return 0
 
-    library.espeak_SetSynthCallback(receive)
-    library.keep_alive = receive                # ctypes does not hold on to callbacks
-    return library, sr, chunks
+@functools.cache
+def prompts():
+    """Sentences to be read aloud: everyday English in which every phoneme is heard often.
+
+    Returns
+    -------
+    tuple of str
+        336 sentences of 7 to 12 words, written for this course.
+    """
+    return tuple(Path(__file__).with_name("sentences.txt").read_text("utf-8").splitlines())
+
+
+def spell(number):
+    """A whole number in words, without "and": 342 is ``"three hundred forty two"``.
+
+    Parameters
+    ----------
+    number : int
+        0 to 999 999.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If `number` is negative or too large.
+    """
+    if not 0 <= number < 1_000_000:
+        raise ValueError(f"Only numbers from 0 to 999999 are spelled here, got {number}.")
+    small = (*DIGITS, "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
+             "eighteen", "nineteen")  # fmt: skip
+    tens = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+    if number < 20:
+        return small[number]
+    for size, name in ((1000, "thousand"), (100, "hundred")):
+        if number >= size:
+            head = f"{spell(number // size)} {name}"
+            return f"{head} {spell(number % size)}" if number % size else head
+    return f"{tens[number // 10 - 2]} {small[number % 10]}" if number % 10 else tens[number // 10 - 2]
+
+
+# ---------------------------------------------------------------------------------------- corpora
+
+
+def digits(n=2000, length=(1, 7), seed=0, n_jobs=1):
+    """Corpus of digit strings: "four zero seven".
+
+    Parameters
+    ----------
+    n : int
+        Clips; a tenth of them validation, a tenth test.
+    length : tuple of int
+        Fewest and most digits. ``(1, 1)`` gives isolated digits, with the digit as `label` too.
+    seed : int
+        Another seed, other strings, speakers, rates and pitches.
+    n_jobs : int
+        Processes that render; -1 for one per core. The result is the same.
+
+    Returns
+    -------
+    audiolab.corpus.Corpus
+        Columns `text`, `group` (the voice), `split`, `accent`, `rate`, `pitch`; tables ``words`` and
+        ``phonemes`` with times.
+    """
+    least, most = length
+    return _make(f"digits-{least}to{most}", plan_digits(n, length, seed), n, seed, n_jobs)
+
+
+def words(n=2000, seed=0, n_jobs=1):
+    """Corpus of isolated words, those of `prompts`. Parameters and result as `digits`, with `label`."""
+    return _make("words", plan_words(n, seed), n, seed, n_jobs)
+
+
+def commands(n=3500, seed=0, n_jobs=1):
+    """Corpus of the words in `COMMANDS`, alike often. Parameters and result as `digits`, with `label`."""
+    return _make("commands-synthetic", plan_commands(n, seed), n, seed, n_jobs)
+
+
+def numbers(n=2000, seed=0, n_jobs=1):
+    """Corpus of numbers from 0 to 999 999. Parameters and result as `digits`, with a column `value`."""
+    return _make("numbers", plan_numbers(n, seed), n, seed, n_jobs)
+
+
+def sentences(n=2000, seed=0, n_jobs=1):
+    """Corpus of the sentences of `prompts`: those of one split are heard in no other. As `digits`."""
+    return _make("sentences", plan_sentences(n, seed), n, seed, n_jobs)
+
+
+def plan_digits(n=2000, length=(1, 7), seed=0):
+    """Plan of `digits`, a row for each clip; see `audiolab.corpus.make`."""
+    least, most = length
+    if not 1 <= least <= most:
+        raise ValueError(f"length must be the fewest and the most digits, such as (1, 7), got {length}.")
+    plan, rng = _plan("digits", n, seed)
+    texts = [" ".join(rng.choice(DIGITS, rng.integers(least, most + 1))) for _ in range(n)]
+    return plan.assign(text=texts, **({"label": texts} if most == 1 else {}))
+
+
+def plan_words(n=2000, seed=0):
+    """Plan of `words`, a row for each clip; see `audiolab.corpus.make`."""
+    plan, rng = _plan("words", n, seed)
+    vocabulary = sorted(set(re.findall(r"[a-z]{2,}", " ".join(prompts()).lower().replace("'s", ""))))
+    texts = _deal(rng, vocabulary, n)
+    return plan.assign(text=texts, label=texts)
+
+
+def plan_commands(n=3500, seed=0):
+    """Plan of `commands`, a row for each clip; see `audiolab.corpus.make`."""
+    plan, rng = _plan("commands", n, seed)
+    texts = np.concatenate([_deal(rng, COMMANDS, len(part)) for _, part in plan.groupby("split", sort=False)])
+    return plan.assign(text=texts, label=texts)
+
+
+def plan_numbers(n=2000, seed=0):
+    """Plan of `numbers`, a row for each clip, as many of each count of digits; see `audiolab.corpus.make`."""
+    plan, rng = _plan("numbers", n, seed)
+    values = [int(rng.integers(0 if size == 1 else 10 ** (size - 1), 10**size)) for size in rng.integers(1, 7, n)]
+    return plan.assign(text=[spell(value) for value in values], value=values)
+
+
+def plan_sentences(n=2000, seed=0):
+    """Plan of `sentences`, a row for each clip; see `audiolab.corpus.make`."""
+    plan, rng = _plan("sentences", n, seed)
+    shares = {"train": [], "validation": [], "test": []}
+    for i, text in enumerate(prompts()):
+        shares[{8: "validation", 9: "test"}.get(i % 10, "train")].append(text)
+    texts = [_deal(rng, shares[split], len(part)) for split, part in plan.groupby("split", sort=False)]
+    return plan.assign(text=np.concatenate(texts))
+
+
+def render(row):
+    """Speak one row of a plan.
+
+    Parameters
+    ----------
+    row : dict
+        With `text`, `group` (the voice), `rate` and `pitch`.
+
+    Returns
+    -------
+    audiolab.corpus.Clip
+        With the tables ``words`` and ``phonemes``.
+    """
+    y, sr, words, phonemes = say_with_times(row["text"], row["group"], row["rate"], row["pitch"])
+    return corpus.Clip(y, sr, {"words": words, "phonemes": phonemes})
+
+
+def _plan(name, n, seed):
+    """Speakers, rates and pitches of `n` clips, and the generator for their texts."""
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    sizes = {"validation": n // 10, "test": n // 10}
+    sizes = {"train": n - sum(sizes.values())} | sizes
+    speakers = voices().set_index("voice")
+    dealt = [_deal(rng, list(speakers.index[speakers.split == split]), size) for split, size in sizes.items()]
+    group = np.concatenate(dealt)
+    plan = pd.DataFrame({
+        "path": [f"{voice}/{i:05d}.flac" for i, voice in enumerate(group)],
+        "group": group,
+        "split": np.repeat(list(sizes), list(sizes.values())),
+        "accent": speakers.accent[group].to_numpy(),
+        "rate": rng.integers(130, 221, n),          # words per minute
+        "pitch": rng.integers(35, 66, n),
+    })
+    return plan, rng
+
+
+def _deal(rng, items, n):
+    """`n` of the items as from a shuffled deck that is shuffled anew when it is used up: all alike often."""
+    decks = [rng.permutation(items) for _ in range(-(-n // len(items)))]
+    return np.concatenate(decks)[:n] if decks else np.array([], str)
+
+
+def _make(name, plan, n, seed, n_jobs):
+    """The corpus in ``data/raw``. Its sounds are free of espeak-ng's licence; its sentences are the course's."""
+    folder = f"speech-{name}-n{n}-s{seed}"
+    return corpus.make(paths.data("raw", folder), plan, render, n_jobs=n_jobs, desc=folder, licence="CC-BY-4.0")
