@@ -86,7 +86,7 @@ def _lab(arguments):
     options = [
         "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={root}", "--ServerApp.answer_yes=True",
         f"--LabApp.default_url=/lab/tree/{first.relative_to(root).as_posix()}",
-        "--ServerApp.tornado_settings={'websocket_max_message_size': 2**28}",       # an upload of 200 MB
+        "--ServerApp.tornado_settings={'websocket_max_message_size': 268435456}",   # bytes: room for an upload
     ]
     if getattr(os, "geteuid", lambda: 1)() == 0:
         options.append("--allow-root")                      # a container, where root is the only user
@@ -99,8 +99,7 @@ def _lab(arguments):
     server = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], env=environment)
     while True:
         try:
-            server.wait()
-            return 0
+            return server.wait()
         except KeyboardInterrupt:                           # the server hears it too, and ends its kernels first
             continue
 

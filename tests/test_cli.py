@@ -3,8 +3,13 @@
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -117,3 +122,31 @@ def test_doctor_knows_a_mirror(home, monkeypatch):
     assert checkup._recordings()["ok"]
     monkeypatch.setenv("AUDIOLAB_MIRROR", str(home / "nowhere"))
     assert not checkup._recordings()["ok"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="process groups are POSIX")
+def test_lab_serves_this_machine_alone(tmp_path):
+    environment = os.environ | {"AUDIOLAB_WORK": str(tmp_path), "DISPLAY": "", "WAYLAND_DISPLAY": "", "BROWSER": "true"}
+    lab = subprocess.Popen([sys.executable, "-m", "audiolab.cli", "lab"], env=environment, text=True,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        seen = []
+        for line in lab.stdout:
+            seen.append(line)
+            if found := re.search(r"(http://127\.0\.0\.1:\d+)/lab/tree/chapters/00_start_here\.ipynb\?token=\w+", line):
+                break
+        assert found, "".join(seen)
+        port = int(found[1].rpartition(":")[2])
+        for _ in range(100):                            # the address is printed a moment before it answers
+            with socket.socket() as probe:
+                if not probe.connect_ex(("127.0.0.1", port)):
+                    break
+            time.sleep(0.1)
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(f"{found[1]}/api/contents", timeout=10)
+        with urllib.request.urlopen(found[0].replace("/lab/tree", "/api/contents"), timeout=10) as answer:
+            assert json.load(answer)["name"] == "00_start_here.ipynb"
+    finally:
+        os.killpg(lab.pid, signal.SIGKILL)
+        lab.wait()
