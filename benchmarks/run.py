@@ -36,7 +36,7 @@ def import_times():
     """Seconds that a fresh process needs for nothing, for the package, and for its first sound and picture."""
     uses = {"nothing": "pass", "`import audiolab`": "import audiolab",
             "… and the first tone": "import audiolab as al; al.synth.tone(440, 1, 16000)",
-            "… and a file read": f"import audiolab as al; al.load({str(al.sample('spoken'))!r})"}
+            "… and a file read": f"import audiolab as al; al.load({str(al.sample("spoken"))!r})"}
     return {name: seconds(lambda code=code: subprocess.run([sys.executable, "-c", code], check=True))
             for name, code in uses.items()}
 
