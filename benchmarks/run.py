@@ -15,7 +15,7 @@ import psutil
 from tqdm import tqdm
 
 import audiolab as al
-from audiolab.corpora import music, speech
+from audiolab.corpora import music, scenes, speech
 from audiolab.paths import replacing
 
 ROOT = Path(__file__).absolute().parents[1]
@@ -36,7 +36,7 @@ def import_times():
     """Seconds that a fresh process needs for nothing, for the package, and for its first sound and picture."""
     uses = {"nothing": "pass", "`import audiolab`": "import audiolab",
             "… and the first tone": "import audiolab as al; al.synth.tone(440, 1, 16000)",
-            "… and a file read": f"import audiolab as al; al.load({str(al.sample("spoken"))!r})"}
+            "… and a file read": f"import audiolab as al; al.load({str(al.sample('spoken'))!r})"}
     return {name: seconds(lambda code=code: subprocess.run([sys.executable, "-c", code], check=True))
             for name, code in uses.items()}
 
@@ -55,6 +55,23 @@ def speeds():
         "`measure.lufs`, 48 kHz": 10 / seconds(lambda: al.measure.lufs(pink, 48000)),
         "`audio.load`, FLAC": al.info(al.sample("spoken")).duration / seconds(lambda: al.load(al.sample("spoken"))),
     }
+
+
+def corpora(clips=60):
+    """Seconds of sound per second of work for the first clips of each corpus, one thread, rendering alone."""
+    plans = {"speech-digits": (speech.plan_digits, speech.render), "speech-words": (speech.plan_words, speech.render),
+             "speech-sentences": (speech.plan_sentences, speech.render),
+             "scenes-events": (scenes.plan_events, scenes.render_event),
+             "scenes-soundscapes": (scenes.plan_soundscapes, scenes.render_soundscape),
+             "music-chorales": (music.plan_chorales, music.render_row)}
+    speed = {}
+    for name, (plan, render) in plans.items():
+        rows = plan(clips).to_dict("records")
+        render(rows[0])
+        start = time.perf_counter()
+        sound = sum(clip.y.shape[-1] / clip.sr for clip in map(render, rows))
+        speed[name] = sound / (time.perf_counter() - start)
+    return speed
 
 
 def notebook(path):
@@ -82,7 +99,7 @@ def main():
     """Measure all and write the table."""
     os.environ["AUDIOLAB_WORK"] = str(ROOT / "data" / "runs" / "bench-work")
     imports = import_times()
-    made = speeds()
+    made, rendered = speeds(), corpora()
     paths = [*sorted((ROOT / "notebooks").glob("*.ipynb")), *sorted((ROOT / "solutions").glob("*.ipynb"))]
     runs = [(p.relative_to(ROOT), *notebook(p)) for p in tqdm(paths, desc="notebooks")]
     empty = imports["nothing"]
@@ -96,6 +113,8 @@ def main():
               [(name, f"{t:.2f}", f"{t - empty:.2f}") for name, t in imports.items()]),
         "## Speed of the generators",
         table(["", "times real time"], [(name, f"{x:,.0f}") for name, x in made.items()]),
+        "## Corpora",
+        table(["rendered, not yet written", "times real time"], [(name, f"{x:,.0f}") for name, x in rendered.items()]),
         "## Notebooks",
         table(["", "seconds", "peak memory, MB"], [(f"`{name}`", f"{t:.0f}", f"{m:.0f}") for name, t, m in runs]),
     ]
