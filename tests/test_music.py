@@ -130,6 +130,7 @@ def test_the_recordings_stay_as_they_are():
 # ---------------------------------------------------------------------------------------- corpora
 
 
+@pytest.mark.slow                       # the tunes are parsed from thousands of files
 @pytest.mark.parametrize("plan, styles", [
     (music.plan_genres, set(music.STYLES)), (music.plan_chorales, {"chorale"}), (music.plan_tunes, {"song", "dance"}),
 ])
@@ -148,6 +149,7 @@ def turns(piece, n=10):
     return {tuple(steps[i : i + n]) for i in range(len(steps) - n + 1)}
 
 
+@pytest.mark.slow                       # the tunes are parsed from thousands of files
 @pytest.mark.parametrize("plan", [music.plan_genres, music.plan_chorales, music.plan_tunes])
 def test_no_tune_is_in_two_splits_under_two_names(plan):
     table = plan(400).drop_duplicates("piece")

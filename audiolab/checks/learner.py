@@ -105,7 +105,7 @@ def solutions(chapter):
 
 def digest(path):
     """Fingerprint of what a person can edit: the cells' sources, not their outputs."""
-    content = [(cell["cell_type"], _source(cell).replace("](../exercises/", "](../")) for cell in _read(path)["cells"]]
+    content = [(cell["cell_type"], _relinked(_source(cell))) for cell in _read(path)["cells"]]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -119,10 +119,9 @@ def _shipped():
         yield from ((path, prefix + path.name) for path in sorted(paths.course().joinpath(folder).glob("[0-9]*.ipynb")))
 
 
-def _copied(source, name):
-    """Text of a copy: a chapter's links to the exercises lead to the learner's own."""
-    text = source.read_text("utf-8")
-    return text.replace("](../exercises/", "](../") if name.startswith("chapters/") else text
+def _relinked(text):
+    """Links between chapters and exercises as they stand in the copies, which lie in each other's reach."""
+    return text.replace("](../exercises/", "](../").replace("](../notebooks/", "](chapters/")
 
 
 def place():
@@ -149,7 +148,7 @@ def place():
                 done["kept"].append(name)
                 continue
             with paths.replacing(target) as tmp:
-                tmp.write_text(_copied(source, name), "utf-8")
+                tmp.write_text(_relinked(source.read_text("utf-8")), "utf-8")
             placed[name] = now
 
     store.update(change, PLACED)
@@ -189,7 +188,7 @@ def restore(chapter, id=None):
     kept = backup(target) if target.exists() else None
     if id is None or kept is None:
         with paths.replacing(target) as tmp:
-            shutil.copyfile(source, tmp)
+            tmp.write_text(_relinked(source.read_text("utf-8")), "utf-8")
         store.update(lambda placed: placed.update({source.name: digest(source)}), PLACED)
         return kept
     fresh, mine = whole["cells"], _read(target)
