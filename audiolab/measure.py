@@ -217,28 +217,6 @@ def lufs(y, sr):
     return float(-0.691 + 10 * np.log10(np.mean(power))) if power.size else -np.inf
 
 
-def dft(x):
-    """Discrete Fourier transform by its definition, ``X[k] = sum_n x[n] exp(-2 pi i k n / N)``.
-
-    Takes N² multiplications and as many numbers in memory: for a few thousand samples at most. The fast
-    Fourier transform gives the same in about ``N log2 N``.
-
-    Parameters
-    ----------
-    x : np.ndarray, shape [N]
-        Real or complex.
-
-    Returns
-    -------
-    np.ndarray, shape [N], complex128
-
-    Taught in: notebooks/01_fundamentals.ipynb, "Which frequencies are in it?"
-    """
-    n = np.arange(len(x))
-    turns = np.outer(n, n) % len(x) / len(x)            # whole turns removed, which keeps the phase exact
-    return np.exp(-2j * np.pi * turns) @ x
-
-
 def spectrum(y, sr, window="hann", n_fft=None):
     """Amplitude spectrum in decibels, scaled so that a sine of amplitude A on a bin reads ``20 log10(A)``.
 

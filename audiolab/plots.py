@@ -246,28 +246,6 @@ def samples(t, curves, n, values, *, title="", alt=""):
     _display(figure, title, alt)
 
 
-def scatter(points, *, x_label, y_label, title="", alt=""):
-    """Labelled points.
-
-    Parameters
-    ----------
-    points : dict of str to (float, float)
-    x_label, y_label : str
-        With units.
-    title, alt : str
-        What to see, and the same in words.
-
-    Taught in: notebooks/01_fundamentals.ipynb, "What does a file keep?"
-    """
-    figure, (axis,) = _figure(1, 1, height=3.2)
-    for i, (label, (x, y)) in enumerate(points.items()):
-        axis.plot(x, y, "o", color=COLORS[i % len(COLORS)])
-        axis.annotate(label, (x, y), xytext=(6, 4), textcoords="offset points", fontsize=9)
-    axis.set(xlabel=x_label, ylabel=y_label)
-    axis.margins(0.15)
-    _display(figure, title, alt)
-
-
 def _legend(axis):
     """Labels above the axes, at the right, where no curve runs."""
     axis.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=5, fontsize=9, borderaxespad=0.1)

@@ -59,12 +59,6 @@ def test_lufs_of_the_calibration_tone_and_of_silence():
         measure.lufs(np.zeros((6, 48000)), 48000)
 
 
-@pytest.mark.parametrize("n", [1, 2, 7, 64, 501])
-def test_dft_is_numpys(n):
-    x = np.random.default_rng(n).standard_normal(n) + 1j * np.random.default_rng(n + 1).standard_normal(n)
-    np.testing.assert_allclose(measure.dft(x), np.fft.fft(x), atol=1e-9)
-
-
 @pytest.mark.parametrize("window", ["hann", "boxcar", "blackman"])
 def test_spectrum_reads_the_amplitude(window):
     f, level = measure.spectrum(synth.tone(1000, 1, 8000, amplitude=0.25), 8000, window)

@@ -20,7 +20,6 @@ CALLS = {
     "lines": lambda **t: plots.lines(np.arange(9), {"a": np.arange(9)}, x_label="x (s)", y_label="y", **t),
     "compare": lambda **t: plots.compare([1, 2], [3, 4], [3, 4.1], x_label="x (s)", y_label="y", **t),
     "samples": lambda **t: plots.samples(np.arange(90) / 90, {"a": np.zeros(90)}, np.arange(9) / 9, np.zeros(9), **t),
-    "scatter": lambda **t: plots.scatter({"a": (1, 2)}, x_label="x (s)", y_label="y", **t),
 }
 
 

@@ -7,7 +7,6 @@ import scipy.linalg
 import scipy.signal
 from scipy.signal import czt as transform
 
-import audiolab as al
 from mutants import mutant
 
 # ---------------------------------------------------------------------------------------------- 01.1
@@ -484,11 +483,6 @@ def borrowed_chirp_z(x):
 @mutant("01.5", stage="properties", says="a name that this check excludes, for a ready-made transform: `linalg`")
 def borrowed_matrix(x):
     return x @ scipy.linalg.dft(x.shape[-1])
-
-
-@mutant("01.5", stage="properties", says="a name that this check excludes, for a ready-made transform: `measure`")
-def borrowed_from_the_course(x):
-    return np.stack([al.measure.dft(one) for one in x.reshape(-1, x.shape[-1])]).reshape(x.shape)
 
 
 @mutant("01.5", stage="properties", says="a name that this check excludes, for a ready-made transform: `linalg`")
