@@ -226,6 +226,25 @@ def _digest(text):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def deal(rng, items, n):
+    """Some of the items for a plan, as from a deck that is shuffled anew when it is used up: all alike often.
+
+    Parameters
+    ----------
+    rng : np.random.Generator
+    items : sequence
+    n : int
+        How many.
+
+    Returns
+    -------
+    np.ndarray, shape [n]
+        Empty when there are no items.
+    """
+    decks = [rng.permutation(items) for _ in range(-(-n // len(items)))] if len(items) else []
+    return np.concatenate(decks)[:n] if decks else np.array([], str)
+
+
 @contextmanager
 def only_one(root):
     """Hold the right to make a corpus; it falls to the next process also when this one is killed."""

@@ -495,8 +495,8 @@ def _plan(name, styles, most, ensembles, n, seconds, seed, n_jobs):
         sizes = {"validation": count // 10, "test": count // 10}
         for side, size in ({"train": count - sum(sizes.values())} | sizes).items():
             names = [piece for piece in pool[style] if split[group[piece]] == side]
-            players = _deal(rng, ensembles, size)
-            for piece, ensemble in zip(_deal(rng, names, size), players, strict=True):
+            players = corpus.deal(rng, ensembles, size)
+            for piece, ensemble in zip(corpus.deal(rng, names, size), players, strict=True):
                 table = usable[piece]
                 top = table[table.part == 0]
                 pace = len(np.unique(top.onset)) / (top.offset.max() - top.onset.min())             # per quarter
@@ -580,12 +580,6 @@ def _deal_groups(rng, pool, group):
             else:
                 split[name] = "train"
     return split
-
-
-def _deal(rng, items, n):
-    """`n` of the items as from a shuffled deck that is shuffled anew when it is used up: all alike often."""
-    decks = [rng.permutation(items) for _ in range(-(-n // len(items)))] if len(items) else []
-    return np.concatenate(decks)[:n] if decks else np.array([], str)
 
 
 def _make(name, plan, n, seconds, seed, n_jobs):

@@ -362,14 +362,14 @@ def plan_words(n=2000, seed=0):
     """Plan of `words`, a row for each clip; see `audiolab.corpus.make`."""
     plan, rng = _plan("words", n, seed)
     vocabulary = sorted(set(re.findall(r"[a-z]{2,}", " ".join(prompts()).lower().replace("'s", ""))))
-    texts = _deal(rng, vocabulary, n)
+    texts = corpus.deal(rng, vocabulary, n)
     return plan.assign(text=texts, label=texts)
 
 
 def plan_commands(n=3500, seed=0):
     """Plan of `commands`, a row for each clip; see `audiolab.corpus.make`."""
     plan, rng = _plan("commands", n, seed)
-    texts = np.concatenate([_deal(rng, COMMANDS, len(part)) for _, part in plan.groupby("split", sort=False)])
+    texts = np.concatenate([corpus.deal(rng, COMMANDS, len(part)) for _, part in plan.groupby("split", sort=False)])
     return plan.assign(text=texts, label=texts)
 
 
@@ -386,7 +386,7 @@ def plan_sentences(n=2000, seed=0):
     shares = {"train": [], "validation": [], "test": []}
     for i, text in enumerate(prompts()):
         shares[{8: "validation", 9: "test"}.get(i % 10, "train")].append(text)
-    texts = [_deal(rng, shares[split], len(part)) for split, part in plan.groupby("split", sort=False)]
+    texts = [corpus.deal(rng, shares[split], len(part)) for split, part in plan.groupby("split", sort=False)]
     return plan.assign(text=np.concatenate(texts))
 
 
@@ -413,7 +413,7 @@ def _plan(name, n, seed):
     sizes = {"validation": n // 10, "test": n // 10}
     sizes = {"train": n - sum(sizes.values())} | sizes
     speakers = voices().set_index("voice")
-    dealt = [_deal(rng, list(speakers.index[speakers.split == split]), size) for split, size in sizes.items()]
+    dealt = [corpus.deal(rng, list(speakers.index[speakers.split == split]), size) for split, size in sizes.items()]
     group = np.concatenate(dealt)
     plan = pd.DataFrame({
         "path": [f"{voice}/{i:05d}.flac" for i, voice in enumerate(group)],
@@ -424,12 +424,6 @@ def _plan(name, n, seed):
         "pitch": rng.integers(35, 66, n),
     })
     return plan, rng
-
-
-def _deal(rng, items, n):
-    """`n` of the items as from a shuffled deck that is shuffled anew when it is used up: all alike often."""
-    decks = [rng.permutation(items) for _ in range(-(-n // len(items)))]
-    return np.concatenate(decks)[:n] if decks else np.array([], str)
 
 
 def _make(name, plan, n, seed, n_jobs):
