@@ -7,14 +7,16 @@ READY := .venv/ready
 # One thread per process: two run side by side, and results do not depend on the number of cores.
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help lab test check notebooks bench lock clean
+.PHONY: help lab test test-browser check notebooks book bench lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make lab        open the course in JupyterLab"
 	@echo "make test       run every test, notebook and solution"
+	@echo "make test-browser  try the course and its site in Chromium"
 	@echo "make check      the authors' fast part: lint, unit tests, sources in step"
 	@echo "make notebooks  rebuild and execute the notebooks whose text or code changed"
+	@echo "make book       the web site of the course, in book/_build/html"
 	@echo "make bench      measure this machine and write benchmarks/RESULTS.md"
 	@echo "make lock       choose new versions of all packages"
 	@echo "make clean      remove the environment; your work/ stays"
@@ -26,6 +28,10 @@ test: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/lint-imports --no-cache > /dev/null && $(BIN)/python -m tools.build --check
 	$(THREADS) $(BIN)/pytest tests notebooks solutions --nbval-lax -n 2 --dist loadscope
 
+# A test that hangs for five minutes ends the run: no other limit reaches into a page that does not answer.
+test-browser: $(READY) book
+	$(THREADS) $(BIN)/pytest tests/browser -n 2 --dist loadfile -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
+
 check: $(READY)
 	@$(BIN)/ruff check . && $(BIN)/lint-imports --no-cache > /dev/null && $(BIN)/python -m tools.build --check
 	$(THREADS) $(BIN)/pytest tests -m "not slow" -n 2 --dist loadscope
@@ -33,6 +39,9 @@ check: $(READY)
 notebooks: $(READY)
 	$(BIN)/python -m tools.build
 	$(BIN)/python -m tools.pictures
+
+book: $(READY)
+	@$(BIN)/python -m tools.book
 
 bench: $(READY)
 	$(THREADS) $(BIN)/python -m benchmarks.run

@@ -8,7 +8,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["audio", "synth", "measure", "plots", "claims", "corpus", "preprocess", "augment", "corpora",
-                "widgets", "checks", "checkup", "paths"],
+                "stream", "widgets", "checks", "checkup", "paths"],
     submod_attrs={
         "audio": ["AudioError", "info", "load", "play", "save"],
         "claims": ["show", "verify"],

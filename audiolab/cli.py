@@ -1,4 +1,7 @@
-"""The command line: ``audiolab lab · doctor · start · check · hint · solution · reset · progress``."""
+"""The command line: ``audiolab lab · doctor · start · check · hint · solution · reset · progress · data · nbgrader``.
+
+Teachers use the last one.
+"""
 
 import argparse
 import os
@@ -56,6 +59,8 @@ def _parser():
     command(_solution, "solution", "show the solution, after an attempt", exercise)
     command(_reset, "reset", "put an exercise or a notebook back as it was, keeping a backup", either)
     command(_progress, "progress", "show how far you are")
+    marked = command(_nbgrader, "nbgrader", "put a chapter into an nbgrader course", "a chapter, such as 01")
+    marked.add_argument("folder", help="of that course, made when missing")
     data = commands.add_parser("data", help="list, make, fetch, check corpora").add_subparsers(
         metavar="command", required=True)
     for run, name, help in (
@@ -95,7 +100,11 @@ def _lab(arguments):
     print("Starting JupyterLab. When no browser opens, open the address below that begins with http://127.0.0.1. "
           "Ctrl+C ends it.", flush=True)
     here = os.path.dirname(sys.executable)                  # so that `audiolab check 01` works in its terminal
-    environment = os.environ | {"PATH": os.pathsep.join([here, os.environ.get("PATH", "")])}
+    # nbgrader adds teachers' menus to every JupyterLab of its environment; these settings keep them out of this one.
+    learners = os.path.join(os.path.dirname(os.path.abspath(__file__)), "etc")
+    environment = os.environ | {
+        name: os.pathsep.join(filter(None, [first, os.environ.get(name)]))
+        for name, first in (("PATH", here), ("JUPYTER_CONFIG_PATH", learners))}
     server = subprocess.Popen([sys.executable, "-m", "jupyterlab", *options], env=environment)
     while True:
         try:
@@ -159,6 +168,18 @@ def _progress(arguments):
     from .checks import progress
 
     return _shown(progress())
+
+
+def _nbgrader(arguments):
+    from . import classroom
+    from .checks import ExerciseError
+
+    try:
+        notebook, points = classroom.nbgrader(arguments.which, arguments.folder)
+    except (ExerciseError, OSError) as error:
+        return _refused(error)
+    print(f"{notebook}: {points} points. Next, in {arguments.folder}: nbgrader generate_assignment {notebook.stem}")
+    return 0
 
 
 def _data_list(arguments):

@@ -4,15 +4,18 @@ import os
 import tempfile
 from pathlib import Path
 
+import skips
 from nbval.plugin import IPyNbCell
 
 from audiolab.claims import MIME
 from tools.execute import settings
 
 MAY_DIFFER = ("text/html", "stderr", MIME)       # layout, progress bars, digits beyond those that are printed
+collect_ignore = ["browser"]                     # `make test-browser` names it
 
 
 def pytest_configure(config):
+    config.pluginmanager.register(skips)
     scratch = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     config.add_cleanup(scratch.cleanup)
     os.environ.update(settings(Path(scratch.name)))

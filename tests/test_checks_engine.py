@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from audiolab.checks import desk, learner, report, spec, stages, store, worker
+from audiolab.checks import desk, learner, report, sheet, spec, stages, store, worker
 from audiolab.checks.spec import Exercise, edge_signals
 
 # -- exercises to test with --------------------------------------------------------------------------
@@ -469,11 +469,11 @@ def test_progress_hints_and_solution(home):
     outcome_of("return y")
     assert "return y * 2**times" in repr(desk.solution("98.1")) and "SOLUTION" not in repr(desk.solution("98.1"))
     assert "```python\ndef double" in desk.solution("98.1")._repr_markdown_()
-    assert "◐ tried  1" in repr(desk.progress())
+    assert "◐ tried  1" in repr(sheet.progress())
     outcome_of("return y * np.float32(2**times)")
     outcome_of("return y")
-    assert "✓ right  3" in repr(desk.progress()) and "1 of 3 exercises right" in repr(desk.progress())
-    assert "<table>" in desk.progress()._repr_html_()
+    assert "✓ right  3" in repr(sheet.progress()) and "1 of 3 exercises right" in repr(sheet.progress())
+    assert "<table>" in sheet.progress()._repr_html_()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"exercises": []}', '{"exercises": {"98.1": 3}}', "\x00\xff"])
@@ -485,7 +485,7 @@ def test_a_corrupt_record_is_set_aside_and_said(home, content):
     assert json.loads(path.read_text())["exercises"]["98.2"]["passed"]
     kept = next(path.parent.glob("progress.corrupt-*.json"))
     assert kept.read_bytes() == content.encode("latin-1")
-    assert kept.name in repr(desk.progress())
+    assert kept.name in repr(sheet.progress())
 
 
 def test_two_kernels_at_once_lose_nothing(home):

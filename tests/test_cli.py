@@ -147,6 +147,10 @@ def test_lab_serves_this_machine_alone(tmp_path):
             urllib.request.urlopen(f"{found[1]}/api/contents", timeout=10)
         with urllib.request.urlopen(found[0].replace("/lab/tree", "/api/contents"), timeout=10) as answer:
             assert json.load(answer)["name"] == "00_start_here.ipynb"
+        with urllib.request.urlopen(found[0], timeout=10) as page:
+            assert '"disabledExtensions": ["@jupyter/nbgrader"]' in page.read().decode()
+        with pytest.raises(urllib.error.HTTPError, match="404"):        # nor does it serve what those menus call
+            urllib.request.urlopen(re.sub(r"/lab/tree/[^?]+", "/formgrader", found[0]), timeout=10)
     finally:
         os.killpg(lab.pid, signal.SIGKILL)
         lab.wait()

@@ -49,7 +49,7 @@ def verdicts(tmp_path_factory):
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", "-c", os.devnull,
          "--rootdir", folder, "--nbval-lax", "--tb=no", "-q", "-rA", path],
-        cwd=ROOT, capture_output=True, text=True, timeout=300)
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT / "tests")}, capture_output=True, text=True, timeout=300)
     said = [line.split()[0] for line in run.stdout.splitlines() if line.startswith(("PASSED", "FAILED"))]
     order = [int(line.rpartition("Cell ")[2].split()[0]) for line in run.stdout.splitlines()
              if line.startswith(("PASSED", "FAILED"))]

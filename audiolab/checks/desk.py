@@ -96,6 +96,7 @@ def check_notebook(which, notebook=None, *, seed=SEED):
 def _recorded(outcome):
     """Remember an outcome; a full disk or a read-only folder costs the tick, not the answer."""
     _remembering(store.record, outcome.id, outcome.state)
+    outcome.counted = True
     return outcome
 
 
@@ -277,47 +278,3 @@ def start():
     }
     lines = [f"{name}: {words[kind]}" for kind, names in done.items() for name in names]
     return Note("Your chapters and exercises are in work/.", lines or ["Nothing new."])
-
-
-class Sheet(Note):
-    """Progress, a row per exercise: as a table in a notebook, as columns in a terminal."""
-
-    rows = ()
-
-    def _repr_html_(self):
-        cell = "<td style='text-align:left;padding:.1em .9em'>{}</td>".format
-        table = "".join(f"<tr>{''.join(cell(part) for part in row)}</tr>" for row in self.rows)
-        head = "".join(f"<th style='text-align:left;padding:.1em .9em'>{part}</th>" for part in HEAD)
-        note = f"<p>{self.small}</p>" if self.small else ""
-        return f"<p><b>{self.title}</b></p><table><thead><tr>{head}</tr></thead><tbody>{table}</tbody></table>{note}"
-
-    def __repr__(self):
-        widths = [max(len(row[i]) for row in (HEAD, *self.rows)) for i in range(len(HEAD))]
-        lines = ["  ".join(part.ljust(n) for part, n in zip(row, widths, strict=True)).rstrip() for row in self.rows]
-        return "\n".join(filter(None, [self.title, *lines, self.small]))
-
-
-HEAD = ("exercise", "", "state", "checks", "hints")
-
-
-def progress():
-    """How far one is, exercise by exercise.
-
-    Taught in: notebooks/00_start_here.ipynb, "How does an exercise work?"
-    """
-    record = store.read()
-    known = record.get("exercises", {})
-    rows, right = [], 0
-    for chapter in spec.chapters():
-        for id, one in spec.exercises(chapter).items():
-            mine = known.get(id, {})
-            passed, tries = mine.get("passed"), mine.get("attempts", 0)
-            right += bool(passed)
-            state = "✓ right" if passed else "◐ tried" if tries else "○ to do"
-            rows.append((id, one.name, state, str(tries or ""), f"{mine.get('hints', 0)} of {len(one.hints)}"))
-    small = ""
-    if "aside" in record:
-        small = f"An earlier record could not be read and was set aside as work/{record['aside']}."
-    sheet = Sheet(f"{right} of {len(rows)} exercises right", small=small)
-    sheet.rows = rows
-    return sheet

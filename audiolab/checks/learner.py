@@ -79,6 +79,27 @@ def tag(id):
     return f"exercise-{id}"
 
 
+@dataclass
+class Task:
+    """What the exercise notebook says of an exercise."""
+
+    title: str = ""
+    difficulty: str = ""    # "●●○"
+    minutes: int = 0
+
+
+def tasks(chapter):
+    """A chapter's title, and its tasks by id, from the notebook that the course ships; empty when it has none."""
+    try:
+        cells = _read(pristine(chapter))["cells"]
+    except ExerciseError:
+        return "", {}
+    text = "\n\n".join(_source(cell) for cell in cells if cell["cell_type"] == "markdown")
+    title = re.search(r"^# \d\d (.+?)(?:: your turn)?$", text, re.M)
+    found = re.findall(r"^## (\d\d\.\d+) (.+)\n+([●○]+) · (\d+) minutes$", text, re.M)
+    return title[1] if title else "", {id: Task(words, level, int(n)) for id, words, level, n in found}
+
+
 # -- files ----------------------------------------------------------------------------------------
 
 

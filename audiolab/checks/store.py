@@ -13,24 +13,39 @@ PROGRESS = "progress.json"
 def read(name=PROGRESS):
     """Content of a file in ``work/``; empty when it is not there.
 
-    A file that cannot be read is set aside as ``progress.corrupt-….json``, never overwritten, and
-    the new content begins with its name under ``"aside"``.
+    A file that cannot be read is set aside as ``progress.corrupt-….json``, never overwritten (`aside`).
+
+    Raises
+    ------
+    OSError
+        If it can be neither read nor set aside.
     """
     path = paths.work(name)
     try:
         content = json.loads(path.read_text("utf-8"))
-        if isinstance(content, dict) and all(isinstance(one, dict) for one in content.get("exercises", {}).values()):
+        if isinstance(content, dict) and all(map(_sound, content.get("exercises", {}).values())):
             return content
     except FileNotFoundError:
         return {}
     except (ValueError, AttributeError, OSError):
         pass
-    aside = path.with_name(f"{path.stem}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
     try:
-        os.replace(path, aside)
-    except OSError:         # another kernel was quicker
-        return {}
-    return {"aside": aside.name}
+        os.replace(path, path.with_name(f"{path.stem}.corrupt-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}"))
+    except OSError:
+        if path.exists():   # else another kernel was quicker
+            raise
+    return {}
+
+
+def _sound(entry):
+    """Whether an exercise's entry holds what is reckoned with."""
+    return isinstance(entry, dict) and all(isinstance(entry.get(key, 0), int) for key in ("attempts", "hints"))
+
+
+def aside():
+    """Names of records in ``work/`` that could not be read, oldest first."""
+    stem, dot, suffix = PROGRESS.rpartition(".")
+    return sorted(path.name for path in paths.work().glob(f"{stem}.corrupt-*{dot}{suffix}"))
 
 
 def update(change, name=PROGRESS):
@@ -87,7 +102,7 @@ def _locked(path, wait=2.0, stale=10.0):
 
 
 def entry(id):
-    """What is known of an exercise: ``{"attempts": 2, "passed": True, "hints": 1}``."""
+    """What is known of an exercise: ``{"attempts": 2, "passed": True, "hints": 1, "last": "2026-03-31T18:05"}``."""
     return read().get("exercises", {}).get(id, {})
 
 
@@ -126,4 +141,7 @@ def forget_hints(ids):
 
 
 def _entry(content, id):
-    return content.setdefault("exercises", {}).setdefault(id, {})
+    """The entry of an exercise that is worked on now."""
+    one = content.setdefault("exercises", {}).setdefault(id, {})
+    one["last"] = time.strftime("%Y-%m-%dT%H:%M")
+    return one

@@ -4,10 +4,13 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["explorer", "fundamentals", "upload"],
+    submodules=["explorer", "fundamentals", "listening", "live", "recorder"],
     submod_attrs={
-        "explorer": ["explore"],
+        "explorer": ["choice", "explore", "slider"],
         "fundamentals": ["additive", "aliasing", "bit_depth"],
-        "upload": ["Upload"],
+        "listening": ["ListeningTest", "abx", "abx_result", "abx_trials", "bootstrap_interval", "level_match",
+                      "low_anchor", "mos", "mushra"],
+        "live": ["LiveInput"],
+        "recorder": ["Recorder"],
     },
 )

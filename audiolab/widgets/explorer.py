@@ -1,56 +1,105 @@
-"""Sliders beside a picture and a player: one function from parameters to what is seen and heard."""
+"""Controls beside a picture and a player: one function from parameters to what is seen and heard."""
 
 import base64
 import html
+from pathlib import Path
 
+import anywidget
+import traitlets
 from IPython.display import display
 from IPython.utils.capture import capture_output
+
+from .. import plots
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
-def explore(function, **controls):
-    """Redraw what `function` displays whenever a control moves.
+def slider(label, value, low, high, step=1):
+    """A control for a number: from `low` to `high` in steps, with a label that names the unit.
 
-    The cell also stores the first picture, so that a page without a kernel shows something.
+    Taught in: notebooks/01_fundamentals.ipynb, "How often must we look?"
+    """
+    return {"label": label, "value": value, "min": low, "max": high, "step": step}
+
+
+def choice(label, value, options):
+    """A control for one of several words.
+
+    Taught in: notebooks/01_fundamentals.ipynb, "How many bits does an ear need?"
+    """
+    return {"label": label, "value": value, "options": list(options)}
+
+
+def explore(function, **controls):
+    """Redraw what `function` displays while a control moves.
+
+    The cell also stores the first picture, so that a page without a kernel shows something. A
+    function that takes longer than the learner moves is called with the last values only. An
+    exception from it is shown below the controls, as one sentence.
 
     Parameters
     ----------
     function : callable
         Takes the controls' values by name and displays figures (`audiolab.plots`) and players
         (`audiolab.play`), as any cell would.
-    **controls : ipywidgets.Widget
-        One per parameter; its `description` is its label.
+    **controls : dict
+        One per parameter, made by `slider` or `choice`.
 
     Examples
     --------
     >>> explore(lambda hz: al.play(al.synth.tone(hz, 1, 8000), sr=8000),      # doctest: +SKIP
-    ...         hz=ipywidgets.IntSlider(440, 100, 4000, description="frequency (Hz)"))
+    ...         hz=slider("frequency (Hz)", 440, 100, 4000))
 
     Taught in: notebooks/01_fundamentals.ipynb, "How often must we look?"
     """
-    import ipywidgets
-
-    view = ipywidgets.HTML()
-
-    def redraw(change=None):
-        outputs = _run(function, {name: control.value for name, control in controls.items()})
-        view.value = "".join(map(_as_html, outputs))
-        return outputs
-
-    for control in controls.values():
-        control.style.description_width = "10em"
-        control.layout.width = "32em"
-        if hasattr(control, "continuous_update"):
-            control.continuous_update = False               # one redraw when the slider rests
-        control.observe(redraw, "value")
-    pictures = [o for o in redraw() if "image/png" in o.data]
-    box = ipywidgets.VBox([*controls.values(), view])
-    bundle, metadata = {VIEW: box._repr_mimebundle_()[VIEW]}, {}
-    if pictures:
+    explorer = Explorer(function, controls)
+    bundle, metadata = {VIEW: explorer._repr_mimebundle_()[0][VIEW]}, {}
+    if pictures := [o for o in explorer.first if "image/png" in o.data]:
         bundle |= {"image/png": pictures[0].data["image/png"], "text/plain": pictures[0].data["text/plain"]}
         metadata = {"image/png": pictures[0].metadata["image/png"]}
     display(bundle, metadata=metadata, raw=True)
+
+
+class Explorer(anywidget.AnyWidget):
+    """What `explore` shows.
+
+    Attributes
+    ----------
+    values : dict
+        The controls' values by name; setting it redraws.
+    outputs : list of str
+        What the function displayed for them, as HTML.
+    problem : str
+        What the function raised instead, as a sentence; empty when all is well.
+    first : list of IPython.utils.capture.RichOutput
+        What the function displayed at first.
+    """
+
+    _esm = Path(__file__).parent / "static" / "explorer.js"
+    _css = Path(__file__).parent / "static" / "explorer.css"
+    controls = traitlets.List().tag(sync=True)
+    values = traitlets.Dict().tag(sync=True)
+    outputs = traitlets.List().tag(sync=True)
+    problem = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, function, controls):
+        values = {name: control["value"] for name, control in controls.items()}
+        self.first = _run(function, values)                     # an error here is the cell's own
+        super().__init__(controls=[{"name": name, **control} for name, control in controls.items()], values=values,
+                         outputs=[*map(_as_html, self.first)])
+        self._function = function
+        self.observe(self._redraw, "values")
+
+    def _redraw(self, change):
+        plots.QUICK = True
+        try:
+            outputs, problem = [*map(_as_html, _run(self._function, self.values))], ""
+        except Exception as e:
+            outputs, problem = self.outputs, f"Nothing to show for these settings: {_sentence(e)}"
+        finally:
+            plots.QUICK = False
+        with self.hold_sync():
+            self.outputs, self.problem = outputs, problem
 
 
 def _run(function, values):
@@ -58,6 +107,12 @@ def _run(function, values):
     with capture_output(stdout=False, stderr=False) as captured:
         function(**values)
     return captured.outputs
+
+
+def _sentence(error):
+    """An exception as one line that ends with a full stop."""
+    said = " ".join(str(error).split()) or "no reason given"
+    return f"{type(error).__name__}: {said}".rstrip(".") + "."
 
 
 def _as_html(output):

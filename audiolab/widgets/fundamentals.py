@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import audio, measure, plots, synth
-from .explorer import explore
+from .explorer import choice, explore, slider
 
 
 def aliasing():
@@ -11,9 +11,7 @@ def aliasing():
 
     Taught in: notebooks/01_fundamentals.ipynb, "How often must we look?"
     """
-    from ipywidgets import IntSlider
-
-    sr, fine = 8000, 640000
+    sr, fine = 8000, 320000
 
     def picture(frequency):
         heard = measure.alias(frequency, sr)
@@ -27,13 +25,14 @@ def aliasing():
             title=f"{frequency} Hz sampled at {sr} Hz is heard as {heard:.0f} Hz",
             alt=f"A sine of {frequency} Hz, its samples 1/8000 s apart, and the sine of {heard:.0f} Hz through them.",
         )
-        audio.play(synth.tone(frequency, 1, sr, 0.3), sr=sr, titles=[f"{frequency} Hz, sampled at {sr} Hz"])
+        audio.play(synth.tone(frequency, 1, sr, 0.3), sr=sr, titles=[f"{frequency} Hz, sampled at {sr} Hz"],
+                   lossless=True)
 
-    explore(picture, frequency=IntSlider(5000, 200, 16000, 100, description="frequency (Hz)"))
+    explore(picture, frequency=slider("frequency (Hz)", 5000, 200, 16000, 100))
 
 
 def bit_depth(y, sr):
-    """Take bits away from a recording, with and without dither.
+    """Take bits away from a recording, without dither and with either kind.
 
     Parameters
     ----------
@@ -42,21 +41,19 @@ def bit_depth(y, sr):
 
     Taught in: notebooks/01_fundamentals.ipynb, "How many bits does an ear need?"
     """
-    from ipywidgets import Checkbox, IntSlider
-
     middle = int(np.argmax(np.abs(y)))
     start = min(max(0, middle / sr - 0.005), max(0, len(y) / sr - 0.01))
 
     def picture(bits, dither):
-        coarse = synth.quantize(y, bits, "triangular" if dither else None, np.random.default_rng(0))
-        kind = f"{bits} bits{' with dither' if dither else ''}"
+        coarse = synth.quantize(y, bits, None if dither == "none" else dither, np.random.default_rng(0))
+        kind = f"{bits} bits" if dither == "none" else f"{bits} bits, {dither} dither"
         title = f"{kind}: {2**bits:,} levels, SNR {measure.snr(y, coarse):.1f} dB"
         plots.waveform({"original": y, f"{bits} bits": coarse}, sr, start=start, stop=start + 0.01, overlay=True,
                        steps=True, title=title, alt=f"10 ms of the recording; its copy at {bits} bits is a staircase.")
-        audio.play(coarse, sr=sr, titles=[title])
+        audio.play(coarse, sr=sr, titles=[title], lossless=True)
 
-    explore(picture, bits=IntSlider(4, 1, 16, description="bits"),
-            dither=Checkbox(False, description="triangular dither"))
+    explore(picture, bits=slider("bits", 4, 1, 16),
+            dither=choice("dither", "none", ["none", "rectangular", "triangular"]))
 
 
 def additive():
@@ -64,8 +61,6 @@ def additive():
 
     Taught in: notebooks/01_fundamentals.ipynb, "What gives a sound its colour?"
     """
-    from ipywidgets import FloatSlider, IntSlider
-
     sr, partials = 16000, 8
 
     def picture(frequency, **amplitudes):
@@ -74,10 +69,9 @@ def additive():
         amounts = ", ".join(f"{a:g}" for a in amplitudes.values())
         plots.waveform(y, sr, stop=0.02, title="The sum of the partials, two hundredths of a second",
                        alt=f"Waveform of {frequency} Hz with partials of amplitude {amounts}.")
-        audio.play(y, sr=sr, titles=[f"{frequency} Hz with {np.count_nonzero(list(amplitudes.values()))} partials"])
+        audio.play(y, sr=sr, titles=[f"{frequency} Hz with {np.count_nonzero(list(amplitudes.values()))} partials"],
+                   lossless=True)
 
-    sliders = {
-        f"a{k}": FloatSlider(round(1 / k, 2) if k % 2 else 0, min=0, max=1, step=0.05, description=f"partial {k}")
-        for k in range(1, partials + 1)
-    }
-    explore(picture, frequency=IntSlider(220, 50, 880, 10, description="frequency (Hz)"), **sliders)
+    sliders = {f"a{k}": slider(f"partial {k}", round(1 / k, 2) if k % 2 else 0, 0, 1, 0.01)
+               for k in range(1, partials + 1)}
+    explore(picture, frequency=slider("frequency (Hz)", 220, 50, 880, 10), **sliders)
