@@ -85,9 +85,6 @@ def _lab(arguments):
     root, first = paths.course(), paths.work("chapters", "00_start_here.ipynb")
     if not first.is_relative_to(root):                      # work/ was moved elsewhere
         root = paths.work()
-    # Without trust JupyterLab hides the stored waveforms and check results until a cell is run again.
-    chapters = [*map(str, first.parent.glob("*.ipynb"))]
-    subprocess.run([sys.executable, "-m", "jupyter", "trust", *chapters], stdout=subprocess.DEVNULL, check=False)
     options = [
         "--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={root}", "--ServerApp.answer_yes=True",
         f"--LabApp.default_url=/lab/tree/{first.relative_to(root).as_posix()}",

@@ -104,11 +104,14 @@ def test_the_browser_chooses_from_the_list_only(voice, default, name):
     assert voice.path == default
 
 
-def test_recordings_of_an_earlier_day_are_offered_but_not_used(voice, folder, default):
+def test_a_cell_that_is_run_again_keeps_the_newest_recording(voice, folder, default):
     Browser(voice).send(*take())
     (folder / ".half-written.flac").write_bytes(b"")
     again = widgets.Recorder(default=default)
-    assert again.files == voice.files and len(again.files) == 1 and again.path == default
+    assert again.files == voice.files and len(again.files) == 1 and again.path == voice.path
+    assert again.path.name in again.said
+    again.set_state({"chosen": ""})
+    assert again.path == default
 
 
 def test_what_is_beyond_full_scale_is_clipped(voice):

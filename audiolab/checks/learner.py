@@ -145,6 +145,15 @@ def _relinked(text):
     return text.replace("](../exercises/", "](../").replace("](../notebooks/", "](chapters/")
 
 
+def _copy(source):
+    """A learner's copy: without outputs, which are another machine's, and would answer what is to be predicted."""
+    notebook = _read(source)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell |= {"outputs": [], "execution_count": None}
+    return _relinked(json.dumps(notebook, indent=1, ensure_ascii=False)) + "\n"
+
+
 def place():
     """Put new exercises and chapters into ``work/``, and newer ones in place of untouched copies.
 
@@ -169,7 +178,7 @@ def place():
                 done["kept"].append(name)
                 continue
             with paths.replacing(target) as tmp:
-                tmp.write_text(_relinked(source.read_text("utf-8")), "utf-8")
+                tmp.write_text(_copy(source), "utf-8")
             placed[name] = now
 
     store.update(change, PLACED)
@@ -209,7 +218,7 @@ def restore(chapter, id=None):
     kept = backup(target) if target.exists() else None
     if id is None or kept is None:
         with paths.replacing(target) as tmp:
-            tmp.write_text(_relinked(source.read_text("utf-8")), "utf-8")
+            tmp.write_text(_copy(source), "utf-8")
         store.update(lambda placed: placed.update({source.name: digest(source)}), PLACED)
         return kept
     fresh, mine = whole["cells"], _read(target)

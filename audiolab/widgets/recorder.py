@@ -31,7 +31,7 @@ class Recorder(anywidget.AnyWidget):
     Parameters
     ----------
     default : path
-        The recording to use until there is another.
+        The recording to use as long as there is none in ``work/recordings``; else the newest is.
     limit : float
         Seconds that a take can last, above 0 and up to 600.
 
@@ -63,7 +63,9 @@ class Recorder(anywidget.AnyWidget):
     def __init__(self, default, limit=60.0):
         if not 0 < limit <= 600:
             raise ValueError(f"A take lasts up to 600 s, not limit={limit}: choose less and record in parts.")
-        super().__init__(limit=limit, files=_recordings())
+        files = _recordings()
+        newest = f"Your newest recording is in use, {files[0]}. Choose another below, or record again." if files else ""
+        super().__init__(limit=limit, files=files, chosen=files[0] if files else "", said=newest)
         self._default, self._transfer, self._data = Path(default), None, bytearray()
         self.on_msg(self._receive)
 
