@@ -15,7 +15,7 @@ from .checks.report import Note
 GIGABYTE = 2**30
 REINSTALL = "run `make lab` again, or `pip install -e .` in the course's folder"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-MAC_BROWSERS = ("/Applications/Google Chrome.app", "/Applications/Chromium.app")
+MAC_BROWSERS = tuple(f"/Applications/{name}.app/Contents/MacOS/{name}" for name in ("Google Chrome", "Chromium"))
 
 
 @dataclass
@@ -44,8 +44,13 @@ class Finding:
         return line + extra + (f"\n    → {self.how}" if self.how and not self.ok else "")
 
 
-def doctor():
+def doctor(everything=False):
     """Look at everything the course uses, in a few seconds.
+
+    Parameters
+    ----------
+    everything : bool
+        Look also for what only authors use, and name it last.
 
     Returns
     -------
@@ -55,18 +60,21 @@ def doctor():
 
     Taught in: notebooks/00_start_here.ipynb, "Does everything work here?"
     """
-    findings = examine()
+    findings = examine(PROBES)
     lacking = [one.what for one in findings if one.needed and not one.ok]
     title = f"Missing: {', '.join(lacking)}." if lacking else "Everything that the course needs is here."
-    note = Note(title, ["\n".join(str(one) for one in findings)])
+    parts = ["\n".join(map(str, findings))]
+    if everything:
+        parts.append("\n".join(["For authors:", *map(str, examine(FOR_AUTHORS))]))
+    note = Note(title, parts)
     note.ok = not lacking
     return note
 
 
-def examine():
+def examine(probes):
     """One `Finding` per probe; a probe that stumbles is a finding too."""
     found = []
-    for what, probe in PROBES.items():
+    for what, probe in probes.items():
         try:
             found.append(Finding(what, **probe()))
         except Exception as error:      # whatever a broken installation may raise: it is what we look for
@@ -185,15 +193,21 @@ def _live_audio():
     }
 
 
+def chromium():
+    """The program that ``make test-browser`` starts: ``AUDIOLAB_CHROMIUM``, else the first found; or None."""
+    if named := os.environ.get("AUDIOLAB_CHROMIUM"):
+        return shutil.which(os.path.expanduser(named))
+    return next(filter(None, map(shutil.which, (*BROWSERS, *MAC_BROWSERS))), None)
+
+
 def _browser():
-    apps = [app for app in map(Path, MAC_BROWSERS) if app.exists()]
-    found = next((name for name in BROWSERS if shutil.which(name)), None) or (apps[0].stem if apps else "")
-    return {
-        "detail": found or "no Chromium or Chrome; only `make test-browser` needs one",
-        "ok": bool(found),
-        "how": "Debian: `sudo apt install chromium`; elsewhere install Chrome",
-        "needed": False,
-    }
+    if named := os.environ.get("AUDIOLAB_CHROMIUM"):
+        detail = f"AUDIOLAB_CHROMIUM={named}{'' if chromium() else ' is no program'}"
+        how = "let AUDIOLAB_CHROMIUM name Chromium or Chrome, or unset it"
+    else:
+        detail = chromium() or "no Chromium or Chrome; only `make test-browser` needs one"
+        how = "Debian: `sudo apt install chromium`; elsewhere install Chrome, or let AUDIOLAB_CHROMIUM name it"
+    return {"detail": detail, "ok": bool(chromium()), "how": how, "needed": False}
 
 
 def _recordings():
@@ -222,6 +236,8 @@ PROBES = {
     "data/": _folder(paths.data),
     "memory": _memory,
     "disk": _disk,
+}
+FOR_AUTHORS = {
     "live audio": _live_audio,
     "browser tests": _browser,
     "real recordings": _recordings,

@@ -51,7 +51,8 @@ def _parser():
 
     exercise, either = "an exercise, such as 01.3", "a chapter, such as 01, or an exercise, such as 01.3"
     command(_lab, "lab", "open the course in JupyterLab")
-    command(_doctor, "doctor", "say what works on this machine, and how to get what does not")
+    works = command(_doctor, "doctor", "say what works on this machine, and how to get what does not")
+    works.add_argument("--all", action="store_true", help="look also for what only authors use")
     command(_start, "start", "put new exercises into work/, never over an edited one")
     check = command(_check, "check", "check the answers in your notebook", either)
     check.add_argument("--notebook", help="read this file instead of your copy in work/")
@@ -97,7 +98,7 @@ def _lab(arguments):
     print("Starting JupyterLab. When no browser opens, open the address below that begins with http://127.0.0.1. "
           "Ctrl+C ends it.", flush=True)
     here = os.path.dirname(sys.executable)                  # so that `audiolab check 01` works in its terminal
-    # nbgrader adds teachers' menus to every JupyterLab of its environment; these settings keep them out of this one.
+    # For this JupyterLab alone: without the teachers' menus that nbgrader adds, and without news from the network.
     learners = os.path.join(os.path.dirname(os.path.abspath(__file__)), "etc")
     environment = os.environ | {
         name: os.pathsep.join(filter(None, [first, os.environ.get(name)]))
@@ -113,7 +114,7 @@ def _lab(arguments):
 def _doctor(arguments):
     from .checkup import doctor
 
-    report = doctor()
+    report = doctor(everything=arguments.all)
     print(report)
     return 0 if report.ok else 1
 

@@ -4,7 +4,10 @@ Each function draws one figure, displays it and returns nothing. Several signals
 dictionary from label to signal.
 """
 
+import contextlib
+import contextvars
 import io
+import threading
 
 import numpy as np
 
@@ -13,7 +16,8 @@ from . import measure
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#1f6fb4", "#d9660f", "#2f8f5b", "#7b4fa3", "#6b6b6b"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 DPI = 85
-QUICK = False                   # explorers set it while a slider moves: files 6 % larger, drawn 20 ms sooner
+# Set by explorers, in their own thread, while a slider moves: files 6 % larger, drawn 20 ms sooner.
+QUICK = contextvars.ContextVar("quick", default=False)
 _FREQUENCY_TICKS = (20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000)
 _STYLE = {
     "axes.edgecolor": "#888888", "axes.grid": True, "axes.spines.right": False, "axes.spines.top": False,
@@ -21,6 +25,7 @@ _STYLE = {
     "font.size": 10, "grid.color": "#dddddd", "grid.linewidth": 0.6, "legend.frameon": False,
     "lines.linewidth": 1.3, "lines.markersize": 5,
 }
+_DRAWING = threading.Lock()     # matplotlib's settings belong to all threads; a cell and an explorer draw in two
 
 
 def waveform(signals, sr, *, title="", alt="", start=0.0, stop=None, points=False, steps=False, overlay=False):
@@ -324,14 +329,22 @@ def _spectrogram(axis, y, sr, n_fft, high, floor):
 
 def _figure(rows, columns, height, **options):
     """A figure at page width in the house style, without pyplot and so without global state."""
-    import matplotlib
     from matplotlib.figure import Figure
 
     ratios = {"gridspec_kw": {"height_ratios": options.pop("height_ratios")}} if "height_ratios" in options else {}
-    with matplotlib.rc_context(_STYLE):
+    with _style():
         figure = Figure(figsize=(8, height), dpi=DPI, layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, **options, **ratios)
     return figure, axes.ravel()
+
+
+@contextlib.contextmanager
+def _style():
+    """The house style, for one thread at a time: settings that two threads put back in turn would stay."""
+    import matplotlib
+
+    with _DRAWING, matplotlib.rc_context(_STYLE):
+        yield
 
 
 def png(figure):
@@ -354,15 +367,14 @@ def png(figure):
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     image = image.quantize(40, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     stream = io.BytesIO()
-    image.save(stream, "PNG", optimize=not QUICK)
+    image.save(stream, "PNG", optimize=not QUICK.get())
     return stream.getvalue()
 
 
 def _display(figure, title, alt):
-    import matplotlib
     from IPython.display import display
 
-    with matplotlib.rc_context(_STYLE):
+    with _style():
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         data = png(figure)

@@ -203,7 +203,47 @@ def test_buttons_lead_elsewhere_only_when_the_course_has_an_address(site, tmp_pa
     assert not any("github.com/someone" in str(page) for page in site.pages.values())
 
 
+@pytest.mark.slow
+def test_what_a_widget_left_says_how_to_get_it(site):
+    [note] = [p for p in site.pages["notebooks/00_start_here.html"].select("p") if "A voice recorder" in p.get_text()]
+    whole, anchor = urldefrag(urljoin(f"{SITE}notebooks/", note.a["href"]))
+    assert whole == f"{SITE}index.html"
+    assert "make lab" in site.pages["index.html"].find(id=anchor).get_text()
+
+
+@pytest.mark.slow
+def test_what_learners_need_stands_before_what_teachers_need(site):
+    headings = [tag.get_text().rstrip("#") for tag in site.pages["using.html"].select("article h2")]
+    assert headings.index("Your recordings stay with you") < headings.index("In class")
+
+
 # ---- without a build ------------------------------------------------------------------------------
+
+def test_a_build_that_fails_leaves_the_old_site_and_a_new_one_takes_its_place(tmp_path, monkeypatch, capsys):
+    def fails(root, folder):
+        (folder / "html").mkdir(parents=True)
+        return False
+
+    def works(root, folder):
+        assert not fails(root, folder)              # which would stumble over what a failed build left
+        return (folder / "html" / "index.html").write_text("new") == 3
+
+    folder = tmp_path / "book" / "_build"
+    monkeypatch.setattr(book, "ROOT", tmp_path)
+    monkeypatch.setattr(book, "FOLDER", folder)
+    monkeypatch.setattr(book, "build", fails)
+    assert book.main() == 1 and "none yet" in capsys.readouterr().err
+    monkeypatch.setattr(book, "build", works)
+    assert book.main() == 0 and "book/_build/html/index.html: the site" in capsys.readouterr().out
+    (folder / "html" / "gone.html").write_text("of a page that is no more")
+    monkeypatch.setattr(book, "build", fails)
+    assert book.main() == 1 and "stays" in capsys.readouterr().err
+    assert (folder / "html" / "index.html").read_text() == "new"
+    monkeypatch.setattr(book, "build", works)
+    assert book.main() == 0
+    assert [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*"))] == ["html", "html/index.html"]
+
+
 
 PLACES = {path: path for path in ("notebooks/01_a.ipynb", "docs/voice.png")} | {"data/README.md": "data.md"}
 

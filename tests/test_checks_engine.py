@@ -678,7 +678,8 @@ def test_import_is_light():
 
 def test_copies_hold_no_results(home, shipped):
     notebook = json.loads(shipped.read_text())
-    notebook["cells"][0] |= {"execution_count": 3, "outputs": [{"output_type": "stream", "name": "stdout", "text": "x"}]}
+    output = {"output_type": "stream", "name": "stdout", "text": "x"}
+    notebook["cells"][0] |= {"execution_count": 3, "outputs": [output]}
     shipped.write_text(json.dumps(notebook))
     desk.start()
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells_of(mine(home)))

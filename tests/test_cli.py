@@ -102,12 +102,31 @@ def test_doctor_says_what_is_missing_and_how_to_get_it(home, monkeypatch, capsys
 
     monkeypatch.setitem(checkup.PROBES, "speech", stumbles)
     monkeypatch.setitem(checkup.PROBES, "data/", checkup._folder(lambda: home / "exercises" / SHIPPED))
-    monkeypatch.setattr(checkup, "BROWSERS", ())
     assert cli.main(["doctor"]) == 1
     text = capsys.readouterr().out
     assert text.startswith("Missing: speech, data/.")
     assert "[missing] speech: OSError: libespeak-ng.so: cannot open shared object\n    → " in text
-    assert "[missing] browser tests" in text and "(optional)" in text
+
+
+def test_doctor_speaks_of_what_authors_use_only_when_asked(home, monkeypatch, capsys):
+    monkeypatch.setenv("AUDIOLAB_CHROMIUM", "no-such-browser")
+    assert cli.main(["doctor"]) == 0 and "browser tests" not in capsys.readouterr().out
+    assert cli.main(["doctor", "--all"]) == 0                   # nothing that the course needs is missing
+    course, _, authors = capsys.readouterr().out.partition("For authors:")
+    assert "[ok] Python" in course and "live audio" in authors and "real recordings" in authors
+    assert "[missing] browser tests: AUDIOLAB_CHROMIUM=no-such-browser is no program (optional)" in authors
+
+
+def test_doctor_finds_a_browser(monkeypatch):
+    monkeypatch.setenv("AUDIOLAB_CHROMIUM", sys.executable)     # any program will do
+    assert checkup.chromium() == sys.executable and checkup._browser()["ok"]
+    monkeypatch.delenv("AUDIOLAB_CHROMIUM")
+    monkeypatch.setattr(checkup, "BROWSERS", ("no-such-program", Path(sys.executable).name))
+    monkeypatch.setattr(checkup, "MAC_BROWSERS", (sys.executable,))
+    assert Path(checkup.chromium()).name == Path(sys.executable).name
+    monkeypatch.setattr(checkup, "BROWSERS", ())
+    monkeypatch.setattr(checkup, "MAC_BROWSERS", ())
+    assert checkup.chromium() is None and "sudo apt install chromium" in checkup._browser()["how"]
 
 
 def test_doctor_names_a_library_that_is_too_old(monkeypatch):
@@ -149,6 +168,11 @@ def test_lab_serves_this_machine_alone(tmp_path):
             assert json.load(answer)["name"] == "00_start_here.ipynb"
         with urllib.request.urlopen(found[0], timeout=10) as page:
             assert '"disabledExtensions": ["@jupyter/nbgrader"]' in page.read().decode()
+        quiet = {"fetchNews": "false", "checkForUpdates": False}        # no news from the network
+        notices = "/lab/api/settings/@jupyterlab/apputils-extension:notification"
+        with urllib.request.urlopen(re.sub(r"/lab/tree/[^?]+", notices, found[0]), timeout=10) as answer:
+            defaults = json.load(answer)["schema"]["properties"]
+            assert {name: defaults[name]["default"] for name in quiet} == quiet
         with pytest.raises(urllib.error.HTTPError, match="404"):        # nor does it serve what those menus call
             urllib.request.urlopen(re.sub(r"/lab/tree/[^?]+", "/formgrader", found[0]), timeout=10)
     finally:

@@ -1,6 +1,7 @@
 """What the browser sends becomes a recording or a stream, whole; anything else is refused and leaves nothing behind."""
 
 import io
+import itertools
 import threading
 import zlib
 
@@ -14,6 +15,7 @@ from audiolab.widgets import live, recorder
 
 SR = 48000
 Y = (0.4 * np.sin(2 * np.pi * 440 * np.arange(SR) / SR)).astype(np.float32)
+NAMES = itertools.count()
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -25,7 +27,8 @@ def wav(y):
 
 def pieces(data, **about):
     """Messages as the browser makes them, with their buffers, which arrive as memoryviews."""
-    whole = {"transfer": "t1", "total": len(data), "checksum": zlib.adler32(data), **about}
+    name = str(next(NAMES))
+    whole = {"transfer": name, "sound": f"sound {name}", "total": len(data), "checksum": zlib.adler32(data), **about}
     starts = range(0, max(1, len(data)), 60_000)
     return [({**whole, "at": at}, [memoryview(data[at:at + 60_000])]) for at in starts]
 
@@ -77,8 +80,9 @@ def test_before_anything_is_recorded_there_is_the_sample(voice, default):
 
 def test_a_take_is_stored_to_24_bits_and_is_what_load_gives(voice, folder):
     browser = Browser(voice)
-    answer = browser.send(*take())
+    answer = browser.send(*take(transfer="t1"))
     assert len(browser.heard) > 2 and browser.heard[0] == {"transfer": "t1", "have": 60_000}
+    assert browser.heard[-2] == {"transfer": "t1", "storing": True}
     y, sr = voice.load()
     assert sr == SR and y.shape == Y.shape and np.abs(y - Y).max() <= 2**-24
     about = soundfile.info(voice.path)
@@ -126,7 +130,7 @@ def test_what_is_beyond_full_scale_is_clipped(voice):
     ([(m, []) for m, _ in take()], "a piece of it was lost"),
     ([({**m, "checksum": 1}, b) for m, b in take()], "damaged on the way"),
     ([({**m, "total": 1000}, b) for m, b in take()[:1]], "damaged on the way"),
-    ([({**m, "total": 2**40}, b) for m, b in take()], "larger than 268 MB"),
+    ([({**m, "total": 2**40}, b) for m, b in take()], "larger than 64 MB"),
     ([({**m, "total": "many"}, b) for m, b in take()], "larger than"),
     (take(sr=0), "sr"), (take(sr=None), "sr"),
     (pieces(b"abcde", kind="take", sr=SR, channels=1), "something else than float samples"),
@@ -140,6 +144,47 @@ def test_a_take_that_is_not_whole_is_refused_in_one_line_and_nothing_is_kept(voi
     assert says in answer["refused"] and "\n" not in answer["refused"]
     assert not folder.exists() and voice.path == default and voice.said == ""
     assert "took" in Browser(voice).send(*take())                         # and the next one is taken
+
+
+@pytest.mark.parametrize("message", [
+    {}, [], None, "piece", {"transfer": []}, {"transfer": "t", "total": 4, "at": "0"}, {"transfer": "t", "at": 0},
+    {"transfer": "t", "total": 4, "at": 0, "sound": {}}, {"transfer": "t", "total": -4, "at": 0},
+    {"transfer": "t", "total": 4, "at": 0, "checksum": zlib.adler32(b"abcd"), "kind": "take", "channels": [1]},
+])
+def test_a_message_that_makes_no_sense_is_answered(voice, folder, message):
+    for buffers in ([], [b"abcd"], None):
+        assert "\n" not in Browser(voice).send((message, buffers))["refused"]
+    assert not folder.exists() and "took" in Browser(voice).send(*take())
+
+
+def test_two_that_are_sent_at_once_both_arrive(voice, folder):
+    one, other = take(), take(0.5 * Y)
+    browser = Browser(voice)
+    browser.send(*[message for pair in zip(one, other, strict=True) for message in pair])
+    assert not any("refused" in answer for answer in browser.heard) and len(voice.files) == 2
+
+
+def test_what_is_sent_again_is_stored_once(voice, folder):
+    first, again = take(sound="s"), take(sound="s")             # the kernel was slow, and gets both
+    browser = Browser(voice)
+    browser.send(*first[:2], *again[:1], *again[1:])
+    assert browser.send(*again[:1])["took"] == voice.said and len(voice.files) == 1
+    assert browser.send(*take())["took"] == voice.said          # another take
+
+
+def test_what_is_on_its_way_has_a_limit_and_is_dropped_when_nothing_follows(voice, monkeypatch):
+    clock = recorder.time.monotonic()
+    monkeypatch.setattr(recorder.time, "monotonic", lambda: clock)
+    browser = Browser(voice)
+    half = [({**m, "total": 40 * 10**6}, b) for m, b in take()]
+    other = {**half[0][0], "transfer": "t2", "sound": "other"}, half[0][1]
+    browser.send(*half[:2])
+    assert "still on its way" in browser.send(other)["refused"]
+    assert "took" in browser.send(*take())                      # a small one has room
+    assert browser.send(half[2])["have"] == 180_000             # and the first goes on
+    clock += recorder.ABANDONED
+    assert browser.send(other)["have"] == 60_000
+    assert "piece of it was lost" in browser.send(half[3])["refused"]
 
 
 def test_a_full_disk_is_said(voice, monkeypatch):
@@ -173,9 +218,36 @@ def test_a_file_that_the_browser_decoded_keeps_its_name_and_channels(voice):
     assert voice.load(mono=False)[0] == pytest.approx(both, abs=2**-23)
 
 
-@pytest.mark.parametrize("limit", [0, -1, 601, float("nan")])
+@pytest.mark.parametrize("name, stored", [
+    ("ä" * 125 + ".wav", "ä" * 50 + ".wav"), ("a" * 250 + ".wav", "a" * 100 + ".wav"),
+    ("CON.wav", "_CON.wav"), ("lpt1.x.wav", "_lpt1.x.wav"), ("console.wav", "console.wav"),
+    ("voice.exe", "voice.wav"), ("voice", "voice.wav"), ("voice.WAV", "voice.wav"), (None, "recording.wav"),
+    ("voice.w\na\ud800v", "voice.wav"), (".hidden.wav", "hidden.wav"),
+])
+def test_a_file_gets_a_name_that_every_system_can_hold(voice, folder, name, stored):
+    for y, expected in ((Y, stored), (0.5 * Y, stored.replace(".wav", "-2.wav"))):
+        Browser(voice).send(*pieces(wav(y), kind="file", name=name))
+        assert voice.path == folder / expected and voice.path.read_bytes() == wav(y)
+
+
+def test_a_name_that_another_kernel_takes_meanwhile_is_not_overwritten(voice, folder, monkeypatch):
+    monkeypatch.setattr(recorder.time, "strftime", lambda form: "20260102-030405")
+    save = recorder.audio.save
+
+    def slowly(*args, **options):
+        save(*args, **options)
+        (folder / "voice-20260102-030405.flac").write_bytes(b"the other kernel's")
+
+    monkeypatch.setattr(recorder.audio, "save", slowly)
+    Browser(voice).send(*take())
+    assert voice.path.name == "voice-20260102-030405-2.flac"
+    assert (folder / "voice-20260102-030405.flac").read_bytes() == b"the other kernel's"
+    assert len(list(folder.iterdir())) == 2
+
+
+@pytest.mark.parametrize("limit", [0, -1, 301, float("nan")])
 def test_a_take_has_a_limit(default, limit):
-    with pytest.raises(ValueError, match="up to 600 s"):
+    with pytest.raises(ValueError, match="up to 300 s"):
         widgets.Recorder(default=default, limit=limit)
 
 
@@ -191,6 +263,11 @@ def test_where_no_kernel_runs_a_sentence_stands(folder, default, make):
     clean(nb)
     [output] = nb.cells[0].outputs
     assert set(output.data) == {"text/plain", "text/html"} and data["text/plain"].split("'")[0] in str(output.data)
+
+
+def test_the_browser_and_the_kernel_agree_on_the_largest_transfer():
+    assert f"const LARGEST = {recorder.LARGEST // 10**6}e6;" in recorder.Recorder._esm
+    assert recorder.LONGEST * 48_000 * 4 <= recorder.LARGEST
 
 
 def test_the_widgets_bring_their_own_code_and_ask_nobody_else():
@@ -230,7 +307,7 @@ def test_blocks_become_one_signal(input):
     assert sr == 48000 and browser.heard[0] == {"do": "go", "stream": "s1"}
     browser.send(end(10))
     assert not input.running and "it was stopped" in input.status
-    assert browser.heard[-1] == {"do": "heard", "blocks": 10, "lost": 0}
+    assert browser.heard[-1] == {"do": "heard", "blocks": 10, "lost": 0, "stream": "s1"}
 
 
 def test_lost_blocks_are_counted_also_at_the_end(input):
@@ -285,7 +362,7 @@ def test_read_says_why_nothing_comes(input, monkeypatch):
     with pytest.raises(AudioError, match=r"only 0\.1 s of 1 s came: nothing has come for 4 s: its tab was closed"):
         input.read(1, timeout=-1)
     assert not input.running and input.ring.available == 1600            # what came stays unread
-    browser.send(({"event": "trouble", "says": "No microphone was found. Plug one in."}, []))
+    browser.send(({"event": "trouble", "stream": "s1", "says": "No microphone was found. Plug one in."}, []))
     with pytest.raises(AudioError, match=r"the browser says: No microphone was found\. Plug one in\.$"):
         input.read(1, timeout=60)                                        # at once, not after the timeout
 
@@ -294,13 +371,74 @@ def test_with_starts_and_stops_and_what_is_read_is_new(input):
     browser = Browser(input)
     browser.send(start(), block(0), end(1))
     with input:
-        assert browser.heard[-1] == {"do": "start"} and input.ring.available == 0
+        assert browser.heard[-1] == {"do": "ask"} and input.ring.available == 0
         browser.send(start(stream="s2"), block(0, Y[1600:3200], "s2"))
         assert input.running
         np.testing.assert_array_equal(input.read(0.1)[0], Y[1600:3200])
     assert browser.heard[-1] == {"do": "stop"} and not input.running
     browser.send(block(1, stream="s2"))
     assert input.received == 1
+
+
+def test_with_a_stream_that_runs_what_is_read_is_new(input):
+    browser = Browser(input)
+    browser.send(start(), block(0), block(1))
+    with input:
+        assert browser.heard[-1]["do"] == "heard" and input.running      # nobody is asked to start again
+        browser.send(block(2, Y[1600:3200]))
+        np.testing.assert_array_equal(input.read(0.1)[0], Y[1600:3200])
+    assert (input.ring.dropped, input.ring.available, input.received) == (0, 0, 3)
+
+
+def test_one_view_of_several_opens_its_microphone(input):
+    browser = Browser(input)
+    here = [({"event": "here", "view": view, "stream": ""}, []) for view in ("v1", "v2")]
+    browser.send(*here)
+    assert browser.heard == []                                           # nobody has asked
+    input.start()
+    browser.send(*here)
+    assert browser.heard == [{"do": "ask"}, {"do": "start", "view": "v1", "stream": ""}]
+    input.stop()
+    browser.send(*here)
+    assert browser.heard[-1] == {"do": "stop"}                           # too late
+
+
+def test_trouble_of_another_view_ends_no_stream(input):
+    def trouble(stream):
+        return {"event": "trouble", "stream": stream, "says": "no"}, []
+
+    browser = Browser(input)
+    browser.send(start(), block(0), trouble("s2"))
+    assert input.running
+    browser.send(trouble("s1"))
+    assert "the browser says: no" in input.status
+    input.start()
+    browser.send(trouble("s3"))                                          # who was asked, and may not
+    assert "the browser says: no" in input.status
+
+
+def test_a_rate_beyond_all_microphones_takes_no_more_memory():
+    input = widgets.LiveInput(seconds=600)
+    Browser(input).send(start(768000))
+    assert input.ring.capacity == live.MOST
+    with pytest.raises(AudioError, match="keeps 75 s"):
+        input.read(600)
+
+
+def test_a_slow_function_keeps_nobody_from_reading_or_stopping(input):
+    browser, entered, leave = Browser(input), threading.Event(), threading.Event()
+    input.on_block(lambda y, sr: (entered.set(), leave.wait(60)))
+    browser.send(start())
+    sender = threading.Thread(target=browser.send, args=[block(0)])
+    sender.start()
+    assert entered.wait(60)
+    reader = threading.Thread(target=lambda: (input.read(0.1), input.stop()))
+    reader.start()
+    reader.join(20)
+    done = not reader.is_alive()
+    leave.set()
+    sender.join()
+    assert done and not input.running
 
 
 def test_functions_get_every_block_until_they_fail(input):
@@ -313,7 +451,7 @@ def test_functions_get_every_block_until_they_fail(input):
     input.on_block(fails)
     input.on_block(lambda y, sr: seen.append((y[1], sr)))
     answer = browser.send(start(), block(1))
-    assert answer == {"do": "note", "says": "fails raised KeyError: 'x'. It is not called again."}
+    assert answer == {"do": "note", "says": "fails raised KeyError: 'x'. It is not called again.", "stream": "s1"}
     browser.send(block(2), block(3))
     assert seen == [(Y[1], 16000)] * 3 and input.ring.latest(1600)[1] == Y[1]
     input.on_block(None)

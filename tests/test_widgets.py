@@ -1,7 +1,13 @@
 """Explorers redraw when a control moves, say what went wrong, and leave a picture where no kernel runs."""
 
+import base64
+import threading
+import time
+
 import numpy as np
 import pytest
+from IPython.display import clear_output, display
+from IPython.utils.capture import capture_output
 
 from audiolab import plots, widgets
 from audiolab.widgets import explorer
@@ -56,7 +62,7 @@ def test_every_explorer_moves_its_picture(shown, made, make, move):
     view.values = {**view.values, **move}
     assert view.problem == "" and len(view.outputs) == 2
     assert all(new != old for new, old in zip(view.outputs, before, strict=True))
-    assert not plots.QUICK
+    assert not plots.QUICK.get() and view.answered == 1
 
 
 def test_an_error_while_moving_is_one_sentence_and_goes_away(shown, made):
@@ -70,8 +76,84 @@ def test_an_error_while_moving_is_one_sentence_and_goes_away(shown, made):
     before = view.outputs
     view.values = {"x": 6}
     assert view.problem == "Nothing to show for these settings: ValueError: six is too much."
-    assert view.outputs == before and not plots.QUICK
+    assert view.outputs == before and not plots.QUICK.get() and view.answered == 1
     view.values = {"x": 5}
     assert view.problem == "" and view.outputs != before
     with pytest.raises(ValueError, match="too much"):           # at first it is the cell's own error
         widgets.explore(picture, x=widgets.slider("factor", 7, 0, 9))
+
+
+def test_what_a_cell_displays_while_a_slider_moves_is_the_cells(shown, made):
+    inside, leave, quick = threading.Event(), threading.Event(), []
+
+    def picture(x):
+        display({"text/plain": f"explorer {x}"}, raw=True)
+        quick.append(plots.QUICK.get())
+        if x:
+            clear_output()
+            display({"text/plain": "explorer again"}, raw=True)
+            inside.set()
+            leave.wait(60)
+
+    widgets.explore(picture, x=widgets.slider("x", 0, 0, 9))
+    [view] = made
+    mover = threading.Thread(target=lambda: setattr(view, "values", {"x": 1}))
+    mover.start()
+    assert inside.wait(60)
+    with capture_output() as cell:                              # as %%capture does, which swaps the publisher
+        display({"text/plain": "cell"}, raw=True)
+        assert not plots.QUICK.get()
+        nested = explorer._run(picture, {"x": 0})
+        leave.set()
+        mover.join()
+        display({"text/plain": "cell again"}, raw=True)
+    assert [o.data["text/plain"] for o in cell.outputs] == ["cell", "cell again"]
+    assert [o.data["text/plain"] for o in nested] == ["explorer 0"]
+    assert view.outputs == ["<pre>explorer again</pre>"] and quick == [False, True, False]
+
+
+def test_many_displays_beside_many_moves_lose_none(shell, shown, made, monkeypatch):
+    def picture(x):
+        for i in range(5):
+            display({"text/plain": f"explorer {x} {i}"}, raw=True)
+            time.sleep(0.001)
+
+    widgets.explore(picture, x=widgets.slider("x", 0, 0, 99))
+    [view] = made
+    mover = threading.Thread(target=lambda: [setattr(view, "values", {"x": x}) for x in range(1, 30)])
+    with capture_output() as cell:
+        explorer._run(lambda: None, {})                         # as any earlier explorer of this publisher
+        mover.start()
+        for i in range(200):
+            display({"text/plain": str(i)}, raw=True)
+            time.sleep(0.0005)
+        mover.join()
+    assert [o.data["text/plain"] for o in cell.outputs] == [str(i) for i in range(200)]
+    assert view.outputs == [f"<pre>explorer 29 {i}</pre>" for i in range(5)] and view.problem == ""
+
+
+def test_what_two_threads_draw_leaves_the_settings_as_they_were(shown):
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    draw = [threading.Thread(target=explorer._run, args=[lambda: plots.waveform(Y, 8000), {}]) for _ in range(4)]
+    for thread in draw:
+        thread.start()
+    for thread in draw:
+        thread.join()
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_a_picture_by_pyplot_is_taken(shown, made):
+    """What the inline backend displays: base64 already, and neither a width nor a text for who cannot see it."""
+    picture = base64.encodebytes(bytes(range(256))).decode()
+
+    def show(x):
+        display({"image/png": picture, "text/plain": f"<Figure {x}>"}, raw=True)
+
+    widgets.explore(show, x=widgets.slider("x", 0, 0, 9))
+    [(data, metadata)], [view] = shown, made
+    assert data["image/png"] == picture and metadata["image/png"] == {"alt": "<Figure 0>"}
+    view.values = {"x": 1}
+    image = base64.b64encode(bytes(range(256))).decode()
+    assert view.outputs == [f'<img src="data:image/png;base64,{image}" alt="&lt;Figure 1&gt;">']

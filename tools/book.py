@@ -2,8 +2,9 @@
 
     python -m tools.book
 
-The site is book/_build/html. Beside it, in book/_build/source, its pages are gathered as Sphinx wants them: with links
-to pages of the site instead of files of the repository, and with what can be derived, so that nothing is written twice.
+The site is book/_build/html. It is made beside, in book/_build/next, and takes the old one's place when it is whole.
+In next/source its pages are gathered as Sphinx wants them: with links to pages of the site instead of files of the
+repository, and with what can be derived, so that nothing is written twice.
 """
 
 import ast
@@ -101,9 +102,9 @@ def gather(root, sources, repository=""):
             return relink(text, path, page, places, root, repository)
 
         if path in chapters:
-            made[page] = twins.dumps(_chapter(chapters[path], path, site, terms, taught.get(Path(path).stem, {})))
+            made[page] = twins.dumps(_chapter(chapters[path], page, site, terms, taught.get(Path(path).stem, {})))
         elif path.endswith(".ipynb"):
-            made[page] = twins.dumps(_each_text(twins.loads(text), site))
+            made[page] = twins.dumps(_each_text(twins.loads(text), page, site))
         elif path == "book/glossary.md":
             made[page] = _glossary(text, terms)
         else:
@@ -171,19 +172,26 @@ def _relative(target, page):
     return posixpath.relpath(target, posixpath.dirname(page) or ".")
 
 
-def _each_text(nb, change):
-    """Change every Markdown cell of a notebook; the records of its claims, which are for machines, are left out."""
+def _each_text(nb, page, change):
+    """Change every Markdown cell of a notebook. What a widget left in its place says how to get the widget.
+
+    The records of its claims, which are for machines, are left out.
+    """
+    start = f'in a running notebook (<a href="{_relative("index.html", page)}#start">how to start one</a>)'
     for cell in nb.cells:
         if cell.cell_type == "markdown":
             cell.source = change(cell.source)
         for output in cell.get("outputs", ()):
-            output.get("data", {}).pop(MIME, None)
+            data = output.get("data", {})
+            data.pop(MIME, None)
+            if "text/html" in data:
+                data["text/html"] = data["text/html"].replace("in a running notebook", start)
     return nb
 
 
-def _chapter(nb, path, site, terms, taught):
+def _chapter(nb, page, site, terms, taught):
     """A chapter as a page: its terms lead to the glossary, and at its end stands what the package has of it."""
-    here = {f"**{word}**": term for term, (chapter, _, word) in terms.items() if chapter == path}
+    here = {f"**{word}**": term for term, (chapter, _, word) in terms.items() if chapter == page}
 
     def linked(text):
         for bold, term in list(here.items()):
@@ -192,7 +200,7 @@ def _chapter(nb, path, site, terms, taught):
                 del here[bold]
         return site(text)
 
-    nb = _each_text(nb, linked)
+    nb = _each_text(nb, page, linked)
     if taught:
         rows = [f"- [{title}](#{_slug(title)}) {', '.join(map(_object, names))}" for title, names in taught.items()]
         nb.cells.append(nbformat.v4.new_markdown_cell("\n".join(["## In the package", "", *rows]), id="in-the-package"))
@@ -310,11 +318,20 @@ def _slug(heading):
 
 def main():
     start = time.monotonic()
-    shutil.rmtree(FOLDER, ignore_errors=True)       # a page that is no more must not stay
-    if not build(ROOT, FOLDER):
+    site, new, old = FOLDER / "html", FOLDER / "next", FOLDER / "old"
+    shutil.rmtree(new, ignore_errors=True)          # of a build that failed; this one's stays too, to look at
+    if not build(ROOT, new):
+        print(f"The site was not made; {'the one before stays' if site.exists() else 'there is none yet'}.",
+              file=sys.stderr)
         return 1
-    size = sum(path.stat().st_size for path in (FOLDER / "html").rglob("*") if path.is_file())
-    page = (FOLDER / "html" / "index.html").relative_to(ROOT)
+    shutil.rmtree(old, ignore_errors=True)
+    if site.exists():
+        site.rename(old)                            # whole: a page that is no more must not stay
+    (new / "html").rename(site)
+    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(new)
+    size = sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
+    page = (site / "index.html").relative_to(ROOT)
     print(f"{page}: the site, {size / 1e6:.1f} MB, made in {time.monotonic() - start:.0f} s")
     return 0
 

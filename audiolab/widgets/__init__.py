@@ -8,8 +8,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "explorer": ["choice", "explore", "slider"],
         "fundamentals": ["additive", "aliasing", "bit_depth"],
-        "listening": ["ListeningTest", "abx", "abx_result", "abx_trials", "bootstrap_interval", "level_match",
-                      "low_anchor", "mos", "mushra"],
+        "listening": ["ListeningTest", "abx", "abx_power", "abx_result", "abx_trials", "bootstrap_interval",
+                      "level_match", "low_anchor", "mos", "mushra"],
         "live": ["LiveInput"],
         "recorder": ["Recorder"],
     },

@@ -1,17 +1,22 @@
 """Controls beside a picture and a player: one function from parameters to what is seen and heard."""
 
 import base64
+import contextvars
+import functools
 import html
 from pathlib import Path
 
 import anywidget
 import traitlets
+from IPython import get_ipython
+from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.display import display
-from IPython.utils.capture import capture_output
+from IPython.utils.capture import RichOutput
 
 from .. import plots
 
 VIEW = "application/vnd.jupyter.widget-view+json"
+_CAPTURING = contextvars.ContextVar("capturing", default=None)      # the publisher of a thread that runs `_run`
 
 
 def slider(label, value, low, high, step=1):
@@ -55,8 +60,8 @@ def explore(function, **controls):
     explorer = Explorer(function, controls)
     bundle, metadata = {VIEW: explorer._repr_mimebundle_()[0][VIEW]}, {}
     if pictures := [o for o in explorer.first if "image/png" in o.data]:
-        bundle |= {"image/png": pictures[0].data["image/png"], "text/plain": pictures[0].data["text/plain"]}
-        metadata = {"image/png": pictures[0].metadata["image/png"]}
+        bundle |= {"image/png": pictures[0].data["image/png"], "text/plain": _alt(pictures[0])}
+        metadata = {"image/png": _about(pictures[0]) | {"alt": _alt(pictures[0])}}
     display(bundle, metadata=metadata, raw=True)
 
 
@@ -71,6 +76,8 @@ class Explorer(anywidget.AnyWidget):
         What the function displayed for them, as HTML.
     problem : str
         What the function raised instead, as a sentence; empty when all is well.
+    answered : int
+        How many moves have been answered; the page waits for it to change, and says when it does not.
     first : list of IPython.utils.capture.RichOutput
         What the function displayed at first.
     """
@@ -81,6 +88,7 @@ class Explorer(anywidget.AnyWidget):
     values = traitlets.Dict().tag(sync=True)
     outputs = traitlets.List().tag(sync=True)
     problem = traitlets.Unicode().tag(sync=True)
+    answered = traitlets.Int().tag(sync=True)
 
     def __init__(self, function, controls):
         values = {name: control["value"] for name, control in controls.items()}
@@ -91,22 +99,45 @@ class Explorer(anywidget.AnyWidget):
         self.observe(self._redraw, "values")
 
     def _redraw(self, change):
-        plots.QUICK = True
+        before = plots.QUICK.set(True)
         try:
             outputs, problem = [*map(_as_html, _run(self._function, self.values))], ""
         except Exception as e:
             outputs, problem = self.outputs, f"Nothing to show for these settings: {_sentence(e)}"
         finally:
-            plots.QUICK = False
+            plots.QUICK.reset(before)
         with self.hold_sync():
-            self.outputs, self.problem = outputs, problem
+            self.outputs, self.problem, self.answered = outputs, problem, self.answered + 1
 
 
 def _run(function, values):
-    """The rich outputs that a call displays, instead of displaying them."""
-    with capture_output(stdout=False, stderr=False) as captured:
+    """The rich outputs that a call displays, instead of displaying them.
+
+    A slider that moves while a cell runs is answered in a thread of its own, and what the cell displays meanwhile
+    is the cell's. So the notebook's publisher stays in its place, and asks the thread that displays.
+    """
+    publisher = getattr(get_ipython(), "display_pub", None)
+    if publisher is not None and not getattr(publisher.publish, "asks_its_thread", False):
+        for name in ("publish", "clear_output"):
+            setattr(publisher, name, _asking_its_thread(getattr(publisher, name)))
+    captured = CapturingDisplayPublisher()
+    before = _CAPTURING.set(captured)
+    try:
         function(**values)
-    return captured.outputs
+    finally:
+        _CAPTURING.reset(before)
+    return [RichOutput(**output) for output in captured.outputs]
+
+
+def _asking_its_thread(method):
+    """A publisher's method that lets the publisher of `_CAPTURING` do it, in a thread that has one."""
+
+    @functools.wraps(method)
+    def ask(*args, **kwargs):
+        return getattr(_CAPTURING.get(), method.__name__, method)(*args, **kwargs)
+
+    ask.asks_its_thread = True
+    return ask
 
 
 def _sentence(error):
@@ -120,7 +151,17 @@ def _as_html(output):
     if "text/html" in output.data:
         return output.data["text/html"]
     if "image/png" in output.data:
-        image = base64.b64encode(output.data["image/png"]).decode()
-        about = output.metadata["image/png"]
-        return f'<img src="data:image/png;base64,{image}" alt="{html.escape(about["alt"])}" width="{about["width"]}">'
+        image = output.data["image/png"]
+        image = base64.b64encode(image).decode() if isinstance(image, bytes) else image.replace("\n", "")
+        width = f' width="{_about(output)["width"]}"' if "width" in _about(output) else ""
+        return f'<img src="data:image/png;base64,{image}" alt="{html.escape(_alt(output))}"{width}>'
     return f"<pre>{html.escape(output.data.get('text/plain', ''))}</pre>"
+
+
+def _about(output):
+    """What is known of a picture beside its pixels. ``plt.show()`` tells no width and no text for who cannot see it."""
+    return output.metadata.get("image/png", {})
+
+
+def _alt(output):
+    return _about(output).get("alt") or output.data.get("text/plain", "")

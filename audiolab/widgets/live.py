@@ -15,6 +15,7 @@ from ..stream import RingBuffer
 
 STATIC = Path(__file__).parent / "static"
 BLOCK = 0.1                     # seconds of sound in a message
+MOST = 600 * 96000              # samples that a ring buffer holds, whatever rate the browser has
 SILENT = 3.0                    # seconds without one until the stream counts as broken off
 
 
@@ -70,13 +71,13 @@ class LiveInput(anywidget.AnyWidget):
         super().__init__(wanted=sr)
         self._seconds, self._callbacks, self._arrived = seconds, [], threading.Condition()
         self._context = contextvars.copy_context()          # later: that of the browser's last message
-        self._stream = None                                 # its name
+        self._stream, self._asked = None, False             # its name; whether a view is wanted that starts one
         self._begin(sr)
         self._problem = "it has not been started: press Start in the widget"
         self.on_msg(self._receive)
 
     def _begin(self, sr):
-        self.sr, self.ring = sr, RingBuffer(round(self._seconds * sr))
+        self.sr, self.ring = sr, RingBuffer(min(round(self._seconds * sr), MOST))
         self.received = self.lost = self.refused = self._next = 0
         self._problem, self._over = "", False
         self._last = time.monotonic()
@@ -98,20 +99,24 @@ class LiveInput(anywidget.AnyWidget):
     def start(self):
         """Press the widget's *Start* from Python.
 
-        The widget must be on the page; the browser may still ask for permission.
+        The widget must be on the page; the browser may still ask for permission. What is read next is new: while it
+        runs already, what was not read yet is skipped.
         """
-        if not self.running:
-            with self._arrived:
-                self._begin(self.sr)                        # what is read next is new
-                self._stream = None
-                self._problem = ("the browser has not answered: show the widget and allow the microphone. Or this "
-                                 "kernel gets its messages only between cells: then take live.latest in the next one")
-            self._tell({"do": "start"})
+        with self._arrived:
+            if self.running:
+                self.ring.read(self.ring.available)
+                return
+            self._begin(self.sr)
+            self._stream, self._asked = None, True
+            self._problem = ("the browser has not answered: show the widget and allow the microphone. Or this "
+                             "kernel gets its messages only between cells: then take live.latest in the next one")
+        self._tell({"do": "ask"})                           # every view answers, and the first is told to start
 
     def stop(self):
         """Press the widget's *Stop* from Python. What has arrived stays in the ring buffer."""
         with self._arrived:
-            self._stream, self._problem, self._over = None, "it was stopped", True
+            self._stream, self._asked = None, False
+            self._problem, self._over = "it was stopped", True
         self._tell({"do": "stop"})
 
     def __enter__(self):
@@ -145,8 +150,9 @@ class LiveInput(anywidget.AnyWidget):
 
         Taught in: notebooks/00_start_here.ipynb, "What does my voice look like?"
         """
-        if not 0 < seconds <= self._seconds:
-            raise audio.AudioError(f"this input keeps {self._seconds:g} s: read that much or less, not {seconds:g}.")
+        keeps = min(self._seconds, self.ring.capacity / self.sr)
+        if not 0 < seconds <= keeps:
+            raise audio.AudioError(f"this input keeps {keeps:g} s: read that much or less, not {seconds:g}.")
         with self._arrived:
             self._arrived.wait_for(lambda: self._over or self.ring.available >= round(seconds * self.sr),
                                    seconds + timeout)
@@ -211,25 +217,30 @@ class LiveInput(anywidget.AnyWidget):
         self._context = contextvars.copy_context()
         with self._arrived:
             try:
-                answer = self._take(message, buffers)
+                answer, y = self._take(message, buffers)
             except audio.AudioError as error:
                 self.refused += 1
-                answer = {"do": "refuse", "says": str(error)}
+                answer, y = {"do": "refuse", "says": str(error)}, None
             self._arrived.notify_all()
+        if y is not None:                                   # no lock: a slow function keeps nobody from reading
+            answer = self._call(y) or answer
         if answer:
-            self.send(answer)
+            self.send({**answer, "stream": message.get("stream")})
 
     def _take(self, message, buffers):
-        """One message: the beginning of a stream, a block of it, or its end."""
+        """One message: the answer to it, and the samples that it brought, if any."""
         event, stream = message.get("event"), message.get("stream")
         if event == "start":
             sr = message.get("sr")
             if not isinstance(sr, int) or not audio.RATES[0] <= sr <= audio.RATES[1]:
                 raise audio.AudioError(f"the browser claims a rate of {sr!r} Hz: reload the page and start again.")
             self._begin(sr)
-            self._stream = stream
-            return {"do": "go", "stream": stream}
-        if event == "trouble":
+            self._stream, self._asked = stream, False
+            return {"do": "go"}, None
+        if event == "here" and self._asked:                     # one view of several opens its microphone
+            self._asked = False
+            return {"do": "start", "view": message.get("view")}, None
+        if event == "trouble" and (stream == self._stream or not self.running):
             self._problem, self._over = f"the browser says: {str(message.get('says'))[:300].rstrip('.')}", True
         elif event in ("block", "end") and stream == self._stream:      # another view's, or from before a restart: no
             number = message.get("number")
@@ -238,14 +249,14 @@ class LiveInput(anywidget.AnyWidget):
             if event == "end":
                 self.lost += number - self._next
                 self._next, self._problem, self._over = number, "it was stopped", True
-                return {"do": "heard", "blocks": self.received, "lost": self.lost}
+                return {"do": "heard", "blocks": self.received, "lost": self.lost}, None
             y = self._samples(buffers)
             self.lost += number - self._next
             self._next, self._last = number + 1, time.monotonic()
             self.received += 1
             self.ring.write(y)
-            return self._call(y) or (number % 5 == 0 and {"do": "heard", "blocks": self.received, "lost": self.lost})
-        return None
+            return (number % 5 == 0 and {"do": "heard", "blocks": self.received, "lost": self.lost}), y
+        return None, None
 
     def _samples(self, buffers):
         """The samples of a block, refused if they are none."""

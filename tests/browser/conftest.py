@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +17,8 @@ import soundfile
 from lab import PITCH, Notebook
 from playwright.sync_api import Error, expect, sync_playwright
 
-from audiolab.checkup import BROWSERS
+from audiolab import checkup
 
-MAC = ("Google Chrome", "Chromium")
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 MICROPHONE = "--use-fake-device-for-media-stream"
 PATIENCE = 30_000                       # ms that a page may take for one thing
@@ -28,9 +26,7 @@ expect.set_options(timeout=PATIENCE)
 
 
 def _chromium():
-    apps = [Path(f"/Applications/{name}.app/Contents/MacOS/{name}") for name in MAC]
-    named = [os.environ.get("AUDIOLAB_CHROMIUM"), *map(shutil.which, BROWSERS), *(app for app in apps if app.exists())]
-    if found := next(filter(None, named), None):
+    if found := checkup.chromium():
         return found
     raise pytest.UsageError("These tests need Chromium or Chrome. Debian: `sudo apt install chromium`; elsewhere "
                             "install Chrome, or let AUDIOLAB_CHROMIUM name the program.")

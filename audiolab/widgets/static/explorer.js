@@ -1,3 +1,6 @@
+const PATIENCE = 10_000;                                    // milliseconds until the kernel is said to be silent
+const SILENT = "The kernel does not answer. If a cell is running, wait for it. If the kernel was restarted, run this cell again.";
+
 // Native inputs with their labels: reachable by keyboard and named to a screen reader by themselves.
 function build(control, values, moved) {
   const row = document.createElement("label");
@@ -65,16 +68,32 @@ function render({ model, el }) {
   const slots = seen.appendChild(document.createElement("div"));
 
   // Jupyter sends nothing while the kernel is busy, and then the last values only: moves never queue up.
+  let waiting = 0, silent = false;
   const moved = (name, value) => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => hush(true), PATIENCE);
     model.set("values", { ...model.get("values"), [name]: value });
-    model.save_changes();
+    try {
+      model.save_changes();
+    } catch {                                            // there is no kernel at all
+      hush(true);
+    }
   };
   const built = model.get("controls").map((control) => build(control, () => model.get("values"), moved));
   controls.append(...built.map(({ row }) => row));
 
+  const tell = () => {
+    problem.textContent = silent ? SILENT : model.get("problem");
+    problem.hidden = !problem.textContent;
+  };
+  const hush = (now) => {
+    clearTimeout(waiting);
+    silent = now;
+    tell();
+  };
+  const answered = () => hush(false);
   const draw = () => {
-    problem.textContent = model.get("problem");
-    problem.hidden = !model.get("problem");
+    tell();
     const outputs = model.get("outputs");
     while (slots.children.length > outputs.length) slots.lastChild.remove();
     while (slots.children.length < outputs.length) slots.append(document.createElement("div"));
@@ -83,8 +102,11 @@ function render({ model, el }) {
   const follow = () => built.forEach(({ row, show }) => row.contains(document.activeElement) || show());
   model.on("change:outputs change:problem", draw);
   model.on("change:values", follow);
+  model.on("change:answered", answered);
   draw();
   return () => {
+    clearTimeout(waiting);
+    model.off("change:answered", answered);
     model.off("change:outputs change:problem", draw);
     model.off("change:values", follow);
   };

@@ -18,6 +18,7 @@ function render({ model, el }) {
   el.append(top, level.el, scope, line, granted);
 
   let microphone = null, opening = false, gone = false;
+  const view = Math.random().toString(36).slice(2);
   let stream = "", sent = 0, answered = 0, outline = [], counts = { blocks: 0, lost: 0 };
 
   function show() {
@@ -98,10 +99,14 @@ function render({ model, el }) {
     });
   }
 
+  // Every view of the widget hears every message: some are for one view, or for the one whose stream it is.
   function heard(message) {
+    if (message.do === "ask") setTimeout(() => tell({ event: "here", view }), document.hidden ? 500 : 0);
+    else if (message.do === "start") message.view === view && start();
+    else if (message.do === "go" && message.stream !== stream) stop("Another view of this microphone was started. ");
+    if (message.stream !== undefined && message.stream !== stream) return;
     answered = performance.now();
-    if (message.do === "start") start();
-    else if (message.do === "stop") stop();
+    if (message.do === "stop") stop();
     else if (message.do === "refuse") microphone ? stop(`Not taken: ${message.says} `) : say(message.says, "bad");
     else if (message.do === "note") say(message.says, "bad");
     else if (message.do === "heard") {

@@ -1,9 +1,10 @@
 // The face of audiolab.widgets.Recorder: record, choose a file, or use what is there.
 
 const PIECE = 2 ** 20;                                      // bytes a message: Jupyter servers refuse 10 MB and more
-const LARGEST = 2 ** 28;                                    // bytes, as LARGEST in recorder.py
+const LARGEST = 64e6;                                       // bytes, as LARGEST in recorder.py
 const SHORTEST = 0.2;                                       // seconds
-const PATIENCE = 10_000;                                    // milliseconds until the kernel is said to be silent
+const PATIENCE = 10_000;                                    // milliseconds until the kernel is said to be silent,
+const STORING = 60_000;                                     // and once it has everything and writes it
 
 function render({ model, el }) {
   const { line, say } = frame(el, "Voice recorder");
@@ -30,13 +31,13 @@ function render({ model, el }) {
 
   let microphone = null;                                    // while it records
   let blocks = [], seconds = 0, timer = 0, kept = null;     // kept: a take that the kernel has not confirmed
-  let opening = false, gone = false;
+  let opening = false, sending = false, gone = false;
 
   function buttons() {
     record.dataset.on = Boolean(microphone);
     record.textContent = microphone ? "Stop" : player.src ? "Record again" : "Record";
-    record.setAttribute("aria-disabled", opening);          // a disabled button would lose the keyboard
-    choose.disabled = use.disabled = Boolean(microphone) || opening;
+    record.setAttribute("aria-disabled", opening || sending);       // a disabled button would lose the keyboard
+    choose.disabled = use.disabled = Boolean(microphone) || opening || sending;
   }
   function time() {
     const text = (s) => `${Math.floor(s / 60)}:${(s % 60).toFixed(1).padStart(4, "0")}`;
@@ -44,7 +45,7 @@ function render({ model, el }) {
   }
 
   async function begin() {
-    if (opening) return;
+    if (opening || sending) return;
     opening = true;
     [blocks, seconds] = [[], 0];
     level.reset();
@@ -74,7 +75,8 @@ function render({ model, el }) {
     if (!microphone) return;                                // the last of them, after stop
     seconds += samples.length / microphone.sr;
     level.show(samples, microphone.sr);
-    if (seconds >= limit) end(`Stopped at ${limit} s, the longest that a take can be. `);
+    const longest = Math.min(limit, (LARGEST / 4 - samples.length) / microphone.sr);
+    if (seconds >= longest) end(`Stopped at ${Math.round(longest)} s, the longest that a take can be. `);
   }
 
   async function end(why = "") {
@@ -119,6 +121,10 @@ function render({ model, el }) {
     const context = new AudioContext({ sampleRate: 48_000 });
     try {
       const sound = await context.decodeAudioData(data.buffer);
+      const [minutes, most] = [sound.duration, LARGEST / 4 / sound.numberOfChannels / sound.sampleRate].map((s) => s / 60);
+      if (minutes > most) {
+        return say(`${file.name} lasts ${minutes.toFixed(1)} minutes, and up to ${most.toFixed(1)} can be taken: cut out what you need.`, "bad");
+      }
       const channels = Array.from({ length: sound.numberOfChannels }, (_, c) => sound.getChannelData(c));
       const about = { kind: "take", name: file.name, sr: sound.sampleRate, channels: channels.length };
       await send(about, bytes(joined(channels, Infinity)));
@@ -130,17 +136,22 @@ function render({ model, el }) {
   }
 
   // In pieces, each of which the kernel confirms, so that none is lost and a silent kernel is noticed.
-  async function send(about, data, before = "", after = "") {
-    const id = Math.random().toString(36).slice(2);
-    const whole = { ...about, transfer: id, total: data.length, checksum: adler32(data) };
-    kept = () => send(about, data, before, after);
+  // Sent again it is another transfer of the same sound, so that the kernel stores it once.
+  async function send(about, data, before = "", after = "", sound = Math.random().toString(36).slice(2)) {
+    const transfer = Math.random().toString(36).slice(2);
+    const whole = { ...about, transfer, sound, total: data.length, checksum: adler32(data) };
+    kept = () => send(about, data, before, after, sound);
     again.hidden = true;
+    sending = true;
+    buttons();
     say(`${before}Sending \u2026`, "busy");
     let reply = { have: 0 };
     do {
       reply = await answer({ ...whole, at: reply.have }, data.slice(reply.have, reply.have + PIECE));
       if (gone) return;
     } while (reply?.have < data.length);
+    sending = false;
+    buttons();
     if (reply?.took) {
       kept = null;
       say(`${before}${reply.took}${after}`, after ? "bad" : "good");
@@ -158,14 +169,18 @@ function render({ model, el }) {
 
   function answer(message, data) {
     return new Promise((resolve) => {
-      const timeout = setTimeout(done, PATIENCE);
+      let timeout = setTimeout(done, PATIENCE);
       function done(reply) {
         clearTimeout(timeout);
         model.off("msg:custom", heard);
         resolve(reply);
       }
       function heard(reply) {
-        if (reply.transfer === message.transfer && (reply.refused || reply.took || reply.have > message.at)) done(reply);
+        if (reply.transfer !== message.transfer) return;
+        if (reply.storing) {
+          clearTimeout(timeout);
+          timeout = setTimeout(done, STORING);
+        } else if (reply.refused || reply.took || reply.have > message.at) done(reply);
       }
       model.on("msg:custom", heard);
       try {
