@@ -29,10 +29,11 @@ def abx_result(correct, trials):
     Returns
     -------
     dict
-        ``share``: right answers over trials. ``low``, ``high``: its 95 % interval (Clopper and Pearson),
-        which covers the truth in at least 95 of 100 tests. ``p``: the probability that a guesser gets
-        at least as many right, ``sum(C(n, k) / 2**n for k in range(correct, n + 1))``. ``needed``: how
-        many right answers make ``p`` 5 % or less; one more than there are trials if none do.
+        ``share``: right answers over trials. ``at_least``: the one-sided 95 % lower bound of the share in
+        ever so many trials (Clopper and Pearson), which lies below the truth in at least 95 of 100 tests,
+        and above one half exactly when the test is passed. ``p``: the probability that a guesser gets at
+        least as many right, ``sum(C(n, k) / 2**n for k in range(correct, n + 1))``. ``needed``: how many
+        right answers make ``p`` 5 % or less; one more than there are trials if none do.
 
     Raises
     ------
@@ -41,14 +42,37 @@ def abx_result(correct, trials):
 
     Taught in: notebooks/01_fundamentals.ipynb, "Can you hear the difference, or do you only see it?"
     """
-    from scipy.stats import binom, binomtest
+    from scipy.stats import binomtest
 
     if not 0 <= correct <= trials or trials < 1:
         raise ValueError(f"{correct} right answers in {trials} trials cannot be.")
-    interval = binomtest(correct, trials, 0.5).proportion_ci(0.95, method="exact")
-    return {"correct": correct, "trials": trials, "share": correct / trials, "low": float(interval.low),
-            "high": float(interval.high), "p": float(binomtest(correct, trials, 0.5, alternative="greater").pvalue),
-            "needed": int(binom.isf(0.05, trials, 0.5)) + 1}
+    test = binomtest(correct, trials, 0.5, alternative="greater")
+    return {"correct": correct, "trials": trials, "share": correct / trials,
+            "at_least": float(test.proportion_ci(0.95, method="exact").low), "p": float(test.pvalue),
+            "needed": int(_needed(trials))}
+
+
+def abx_power(share, trials):
+    """The probability to pass a test at 5 % for a listener who is right in `share` of all trials.
+
+    Parameters
+    ----------
+    share : float
+        0 to 1. Who hears the difference in half of the trials and guesses in the rest has 0.75; at 0.5 this is
+        the probability that a guesser passes.
+    trials : int or array_like
+        At least 1.
+
+    Returns
+    -------
+    float or np.ndarray, shape of `trials`
+        A saw-tooth in `trials`: it drops where a further trial asks for a further right answer.
+
+    Taught in: notebooks/01_fundamentals.ipynb, "Can you hear the difference, or do you only see it?"
+    """
+    from scipy.stats import binom
+
+    return binom.sf(_needed(trials) - 1, trials, share)
 
 
 def abx_trials(share, power=0.8):
@@ -57,42 +81,52 @@ def abx_trials(share, power=0.8):
     Parameters
     ----------
     share : float
-        Above 0.5, at most 1. Who hears the difference in half of the trials and guesses in the rest has 0.75.
+        Above 0.5, at most 1. As in `abx_power`.
     power : float
         Between 0 and 1.
 
     Returns
     -------
     int
+        With so many trials, and with any greater number, the power is reached.
 
     Raises
     ------
     ValueError
-        If `share` is not above 0.55 (more than 600 trials, which nobody takes) and at most 1.
+        If `share` or `power` is out of range, or more than 5000 trials would be needed.
 
     Taught in: notebooks/01_fundamentals.ipynb, "Can you hear the difference, or do you only see it?"
     """
+    if not 0.5 < share <= 1 or not 0 < power < 1:
+        raise ValueError("share lies above 0.5, up to 1, and power between 0 and 1.")
+    trials = np.arange(1, 6000)                             # beyond 5000, to see that the power holds from there on
+    needed = int(trials[abx_power(share, trials) < power][-1]) + 1
+    if needed > 5000:
+        raise ValueError(f"A listener who is right in {share:.1%} of trials needs more than 5000 to pass with "
+                         f"probability {power:g}: ask for less power, or make the difference larger.")
+    return needed
+
+
+def _needed(trials):
+    """The smallest number of right answers that a guesser reaches in at most 5 of 100 tests."""
     from scipy.stats import binom
 
-    if not 0.55 < share <= 1 or not 0 < power < 1:
-        raise ValueError("share lies above 0.55, up to 1, and power between 0 and 1.")
-    trials = np.arange(5, 2000)                             # four right of four come by chance in 6 of 100 tests
-    passes = binom.sf(binom.isf(0.05, trials, 0.5), trials, share)
-    return int(trials[np.argmax(passes >= power)])
+    return binom.isf(0.05, trials, 0.5) + 1
 
 
 def bootstrap_interval(values, level=0.95, seed=0):
     """Interval of a mean by the percentile bootstrap: the spread of the means of resampled values.
 
     Values are drawn from the given ones, as many, with replacement, 9999 times. The interval tells how
-    far this listener's mean would move with other trials; it says nothing about other listeners. With
-    few values it is too narrow: of 5 normal values it covers the mean in about 84 of 100 cases, of 10 in
-    about 90, of 20 in about 93.
+    far this listener's mean would move with other excerpts; it says nothing about other listeners. It
+    takes the values to be independent, so two pieces of one recording do not count as two. With few
+    values it is too narrow: of 2 normal values it covers the mean in about 50 of 100 cases, of 4 in
+    about 80, of 5 in about 84, of 10 in about 90, of 20 in about 93.
 
     Parameters
     ----------
     values : array_like, shape [n]
-        Ratings, or differences of ratings that belong together (then the interval is paired).
+        Ratings of as many excerpts, or differences of ratings that belong together (then it is paired).
     level : float
     seed : int
 
@@ -119,7 +153,10 @@ def bootstrap_interval(values, level=0.95, seed=0):
 
 
 def low_anchor(y, sr):
-    """What must sound bad: everything above 3.5 kHz is taken away, by 50 dB from 4.5 kHz on.
+    """A known degradation: everything above 3.5 kHz is taken away, by 50 dB from 4.5 kHz on.
+
+    It shows how systems lie beside something that others have heard too. It need not be rated lowest: a sound
+    with little above 3.5 kHz hardly changes.
 
     Parameters
     ----------
@@ -172,6 +209,11 @@ def level_match(sounds, sr):
 
     Taught in: notebooks/01_fundamentals.ipynb, "Can you hear the difference, or do you only see it?"
     """
+    return _equally_loud(_checked(sounds), sr)
+
+
+def _checked(sounds):
+    """The sounds as floats, if they can be compared with one another."""
     sounds = {name: _floats(name, y) for name, y in sounds.items()}
     first, like = next(iter(sounds.items()))
     for name, y in sounds.items():
@@ -184,12 +226,18 @@ def level_match(sounds, sr):
             raise ValueError(f"“{name}” holds NaN or infinity: look at what made it.")
         if measure.peak(y).max() < 1e-5:
             raise ValueError(f"“{name}” is silent: there is nothing to hear or to match.")
+    return sounds
+
+
+def _equally_loud(sounds, sr):
+    """One measure for all of them, so that what has no LUFS is not compared with what has."""
     level = {}
-    if like.shape[-1] >= 0.4 * sr and sr >= 8000:
+    if sr >= 8000 and min(y.shape[-1] for y in sounds.values()) >= 0.4 * sr:
         level = {name: measure.lufs(y, sr) for name, y in sounds.items()}
     if not level or not np.isfinite([*level.values()]).all():
         level = {name: measure.dbfs(np.sqrt(np.mean(np.square(y, dtype=float)))) for name, y in sounds.items()}
-    matched = {name: 10 ** ((level[first] - level[name]) / 20) * y for name, y in sounds.items()}
+    first = next(iter(level.values()))
+    matched = {name: 10 ** ((first - level[name]) / 20) * y for name, y in sounds.items()}
     highest = max(np.max(measure.true_peak(y)) for y in matched.values())
     return {name: (y / max(1.0, highest)).astype(np.float32) for name, y in matched.items()}
 
@@ -201,20 +249,23 @@ def _floats(name, y):
         raise ValueError(f"“{name}”: {e}") from None
 
 
-def _looped(sounds, sr):
-    """Matched sounds with 10 ms faded at both ends, so that no seam of the loop clicks."""
-    matched = level_match(sounds, sr)
-    n = next(iter(matched.values())).shape[-1]
-    if n < 0.1 * sr:
-        raise ValueError(f"The sounds last {n / sr:.3f} s: at least 0.1 s can be compared, some seconds well.")
-    ramp = np.minimum(1, np.minimum(np.arange(n), np.arange(n)[::-1]) / (0.01 * sr))
-    return {name: (ramp * y).astype(np.float32) for name, y in matched.items()}
+def _looped(items, sr):
+    """All sounds of a test equally loud, across excerpts too, with 10 ms faded at both ends: no seam clicks."""
+    checked = {(item, name): y for item, sounds in items.items() for name, y in _checked(sounds).items()}
+    looped = {item: {} for item in items}
+    for (item, name), y in _equally_loud(checked, sr).items():
+        n = y.shape[-1]
+        if n < 0.1 * sr:
+            raise ValueError(f"The sounds last {n / sr:.3f} s: at least 0.1 s can be compared, some seconds well.")
+        ramp = np.minimum(1, np.minimum(np.arange(n), np.arange(n)[::-1]) / (0.01 * sr))
+        looped[item][name] = (ramp * y).astype(np.float32)
+    return looped
 
 
 # ---------------------------------------------------------------------------------------------- the tests
 
 
-def abx(sounds, sr, name, trials=16, seed=0):
+def abx(sounds, sr, name, trials=16, seed=None):
     """Which of two is X? A test of whether a difference is heard at all.
 
     Parameters
@@ -226,9 +277,10 @@ def abx(sounds, sr, name, trials=16, seed=0):
     name : str
         Answers go to ``work/listening/<name>.json``; the same test goes on from there.
     trials : int
-        Settled beforehand: who stops when the answers look good tests nothing.
-    seed : int
-        Of the order.
+        Settled beforehand: who stops when the answers look good tests nothing. So there is no score before the end.
+    seed : int, optional
+        Fixes the order of the first session, for a test or a class that is to hear the same. Without it every
+        session draws its own. It is saved with the answers.
 
     Returns
     -------
@@ -252,15 +304,18 @@ def abx(sounds, sr, name, trials=16, seed=0):
     return ListeningTest("abx", {"": sounds}, sr, name, trials, seed)
 
 
-def mushra(items, sr, name, seed=0):
+def mushra(items, sr, name, seed=None):
     """How good is each, beside the original? Sliders from 0 to 100, with hidden reference and low anchor.
 
-    MUSHRA-like: the procedure of ITU-R BS.1534 without its room, its trained listeners and its training.
+    MUSHRA-like: ITU-R BS.1534 also has an anchor of 7 kHz, excerpts of some ten seconds, some twenty experienced
+    listeners who are trained first, and leaves out those who rate the hidden reference low.
+    All excerpts are brought to one loudness.
 
     Parameters
     ----------
     items : dict of str to dict of str to np.ndarray, shape [n] or [2, n]
-        For each excerpt its versions by name, the same names everywhere; the first is the reference.
+        For each excerpt its versions by name, the same names everywhere; the first is the reference. Intervals
+        take excerpts to be independent: give different sounds, not pieces of one, and a bright one among them.
     sr, name, seed
         As in `abx`.
 
@@ -282,8 +337,11 @@ def mushra(items, sr, name, seed=0):
     return ListeningTest("mushra", with_anchor, sr, name, len(items), seed)
 
 
-def mos(items, sr, name, seed=0):
+def mos(items, sr, name, seed=None):
     """How good is each by itself? One sound a trial, rated from 1, bad, to 5, excellent (ITU-T P.800).
+
+    The mean opinion score (MOS) is the mean over many listeners; one listener's mean is none.
+    All excerpts are brought to one loudness.
 
     Parameters
     ----------
@@ -326,24 +384,33 @@ def _plan(kind, items, trials, rng):
     return [pairs[i] for i in rng.permutation(len(pairs))]
 
 
+#: How often, of 100 cases, `bootstrap_interval` holds the mean of so few normal values (40,000 simulations each).
+COVERED = {2: 50, 3: 75, 4: 80, 5: 84, 6: 86, 7: 87}
+
 WORDS = {
-    "abx": ("X is A or B. Which? Switch as often as you like.", "Keys: A, B, X listen, P pauses."),
+    "abx": ("X is A or B. Which? Set the volume now and leave it; switch as often as you like.",
+            "Keys: A, B, X listen, P pauses."),
     "mushra": ("One of the sounds is the reference itself: give it 100. Rate the others beside it.",
                "Keys: 0 the reference, 1 to 9 the sounds, P pauses."),
     "mos": ("How good is this sound?", "Keys: 1 listens, P pauses."),
 }
 
 
+_open = {}              # the test that is open, by its file: a cell that is run again leaves none behind
+
+
 class ListeningTest(anywidget.AnyWidget):
     """A test in the notebook; made by `abx`, `mushra` or `mos`.
 
-    What the browser is told holds neither names nor titles: sounds come in the order of the buttons, and
-    only those of the trial at hand. Every answer is saved at once.
+    What the browser is told holds neither names nor titles. It gets the versions of an excerpt once, in the order
+    in which they were given, and for each button which of them it plays: the sounds need not be sent again when X
+    changes, so no delay tells that it did. Every answer is saved at once. A new test closes the one that had its
+    name; the results of that one can still be read.
 
     Attributes
     ----------
     session : dict
-        What is saved: kind, seed, when it began, and the answers in order.
+        What is saved: kind, seed of the order, when it began, and the answers in order.
     path : pathlib.Path
         Where: sessions that were taken before lie in the same file.
 
@@ -359,21 +426,26 @@ class ListeningTest(anywidget.AnyWidget):
         if not name or set(name) & set('/\\:*?"<>|') or name.startswith("."):
             raise ValueError(f"{name!r} cannot be the name of a file: choose letters, digits and -.")
         self._kind, self._sr, self._trials = kind, sr, trials
-        self._items = {item: _looped(versions, sr) for item, versions in items.items()}
+        self._items = _looped(items, sr)
         if len({y.ndim for versions in self._items.values() for y in versions.values()}) > 1:
             raise ValueError("Some excerpts are stereo and some are not: give all the same channels.")
         self.path = paths.work("listening", f"{name}.json")
         self._print = self._fingerprint(seed)
-        mine = [session for session in self._saved() if session["test"] == self._print]
+        mine = self._of_this_test(self._saved())
+        self._seen = {session["begun"]: len(session["answers"]) for session in mine}    # the file, as we know it
         self.session = mine[-1] if mine else self._begin(seed)
         self._order = self._make_order()
         super().__init__(**self._shown())
         self.on_msg(self._receive)
+        if former := _open.get(self.path):
+            former._retire()
+        _open[self.path] = self
 
     # ---- the course of a test
 
     def heard(self, trial):
         """What the listener is given in a trial: by label, in the order of the buttons, without names."""
+        self._refuse_if_retired()
         item, versions = self._order[trial]
         return {label: self._items[item][v] for label, v in zip(self._labels(versions), versions, strict=True)}
 
@@ -388,8 +460,12 @@ class ListeningTest(anywidget.AnyWidget):
         Raises
         ------
         ValueError
-            If the test is over, or `value` is none of these.
+            If the test is over or made anew, `value` is none of these, or the file holds answers to this test
+            that another notebook saved since.
+        OSError
+            If it cannot be saved.
         """
+        self._refuse_if_retired()
         trial = len(self.session["answers"])
         if trial == self._trials:
             raise ValueError("This test is finished.")
@@ -399,9 +475,9 @@ class ListeningTest(anywidget.AnyWidget):
         self._refresh()
 
     def again(self):
-        """Begin anew with another order; the answers so far stay in the file."""
-        seed = self.session["seed"] + 1
-        self.session = self._begin(seed)
+        """Begin anew with another order; the answers so far stay in the file, and the verdict counts the sessions."""
+        self._refuse_if_retired()
+        self.session = self._begin(None)
         self._order = self._make_order()
         self._refresh()
 
@@ -426,14 +502,22 @@ class ListeningTest(anywidget.AnyWidget):
         Returns
         -------
         pandas.DataFrame
-            ABX: one row, as `abx_result`. Otherwise a row for each version: its mean rating with a bootstrap
+            ABX: one row, as `abx_result`; before the end only how many trials are answered, since who knows the
+            score can stop when it is good. Otherwise a row for each version: its mean rating with a bootstrap
             interval over the excerpts, and the mean difference to the first version, excerpt by excerpt.
         """
+        import pandas as pd
+
+        answered = len(self.session["answers"])
+        if self._kind == "abx" and answered < self._trials:
+            return pd.DataFrame([{"answered": answered, "trials": self._trials}])
         return self._table(self.session["answers"])
 
     # ---- what is kept
 
     def _begin(self, seed):
+        if seed is None:
+            seed = int(np.random.default_rng().integers(2**32))
         now = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
         return {"test": self._print, "kind": self._kind, "seed": seed, "begun": now, "trials": self._trials,
                 "answers": []}
@@ -442,7 +526,7 @@ class ListeningTest(anywidget.AnyWidget):
         return _plan(self._kind, self._items, self._trials, np.random.default_rng(self.session["seed"]))
 
     def _fingerprint(self, seed):
-        """Changes with whatever would make answers incomparable."""
+        """Changes with whatever would make answers incomparable, and with the seed that was asked for."""
         digest = hashlib.sha256(repr((self._kind, self._sr, self._trials, seed)).encode())
         for item, versions in self._items.items():
             for version, y in versions.items():
@@ -461,10 +545,27 @@ class ListeningTest(anywidget.AnyWidget):
             raise ValueError(f"{self.path.name} in the folder {self.path.parent.name} of your work cannot be read as "
                              "answers: move it away, or give the test another name.") from None
 
+    def _of_this_test(self, sessions):
+        return [session for session in sessions if session["test"] == self._print]
+
     def _save(self, session):
-        others = [old for old in self._saved() if (old["test"], old["begun"]) != (session["test"], session["begun"])]
-        with paths.replacing(self.path) as tmp:
-            tmp.write_text(json.dumps({"sessions": [*others, session]}, ensure_ascii=False, indent=1), encoding="utf-8")
+        """Put a session at the end of the file, in place of what the file had of it; one notebook at a time."""
+        import filelock
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with filelock.FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=5):
+                saved = self._saved()
+                if any(len(old["answers"]) > self._seen.get(old["begun"], 0) for old in self._of_this_test(saved)):
+                    raise ValueError(f"{self.path.name} has got answers to this test from another notebook meanwhile: "
+                                     "run this cell again to go on from there.")
+                kept = [old for old in saved if (old["test"], old["begun"]) != (session["test"], session["begun"])]
+                with paths.replacing(self.path) as tmp:
+                    tmp.write_text(json.dumps({"sessions": [*kept, session]}, ensure_ascii=False, indent=1),
+                                   encoding="utf-8")
+                self._seen[session["begun"]] = len(session["answers"])
+        except filelock.Timeout:
+            raise OSError(f"another notebook has been writing {self.path.name} for 5 s: try again.") from None
 
     def _record(self, trial, value):
         item, versions = self._order[trial]
@@ -497,7 +598,7 @@ class ListeningTest(anywidget.AnyWidget):
 
         if self._kind == "abx":
             right = sum(answer["correct"] for answer in answers)
-            return pd.DataFrame([abx_result(right, len(answers))] if answers else [])
+            return pd.DataFrame([abx_result(right, len(answers))])
         ratings = self._ratings(answers)
         rows = {}
         for version, values in ratings.iterrows():
@@ -514,26 +615,38 @@ class ListeningTest(anywidget.AnyWidget):
         numbered = [f"Sound {k}" for k in range(1, len(versions))]
         return {"abx": ["A", "B", "X"], "mushra": ["Reference", *numbered], "mos": ["Sound"]}[self._kind]
 
-    def _shown(self, said=""):
+    def _shown(self):
         trial = len(self.session["answers"])
         question, note = WORDS[self._kind]
         note += f" Every answer is saved in work/listening/{self.path.name}; run this cell again to go on."
         state = {"kind": self._kind, "trial": trial, "trials": self._trials, "question": question, "note": note,
-                 "said": said, "labels": [], "keys": [], "rate": self._sr, "channels": 1, "results": ""}
+                 "said": "The test is finished.", "labels": [], "keys": [], "played": [], "rate": self._sr,
+                 "channels": 1, "results": "", "begun": self.session["begun"], "turn": self.state.get("turn", 0) + 1}
         if trial == self._trials:
-            return {"state": state | {"results": self._results_html(), "said": said or "The test is finished."},
-                    "sounds": []}
-        heard = self.heard(trial)
+            return {"state": state | {"results": self._results_html()}, "sounds": []}
         keys = {"abx": ["a", "b", "x"], "mushra": [*"0123456789"], "mos": ["1"]}[self._kind]
-        state |= {"labels": list(heard), "keys": keys[: len(heard)],
-                  "said": said or f"Trial {trial + 1} of {self._trials}",
-                  "channels": 2 if next(iter(heard.values())).ndim == 2 else 1}
-        return {"state": state, "sounds": [y.tobytes() for y in heard.values()]}
+        item, versions = self._order[trial]
+        names, sounds = zip(*self._items[item].items(), strict=True)
+        state |= {"labels": self._labels(versions), "keys": keys[: len(versions)],
+                  "said": f"Trial {trial + 1} of {self._trials}",
+                  "played": [names.index(version) for version in versions], "channels": sounds[0].ndim}
+        return {"state": state, "sounds": [y.tobytes() for y in sounds]}
 
-    def _refresh(self, said=""):
+    def _refresh(self):
         with self.hold_sync():
-            for name, value in self._shown(said).items():
+            for name, value in self._shown().items():
                 setattr(self, name, value)
+
+    def _retire(self):
+        """Leave the page, and let the sounds go: the kernel's list of outputs, `Out`, keeps the rest."""
+        self.close()
+        self.layout.close()
+        self.sounds = []
+        self._items = {item: dict.fromkeys(versions) for item, versions in self._items.items()}
+
+    def _refuse_if_retired(self):
+        if self.comm is None:
+            raise ValueError(f"The test {self.path.stem!r} was made anew, which closed this one: use the new one.")
 
     def _receive(self, _, message, buffers):
         try:
@@ -542,7 +655,8 @@ class ListeningTest(anywidget.AnyWidget):
             elif message["trial"] == len(self.session["answers"]):
                 self.answer(message["answer"])
         except (ValueError, OSError) as e:
-            self._refresh(f"Not saved: {e}")
+            # `turn` counts, so that the page sees a second refusal in the same words.
+            self.state = self.state | {"said": f"Not saved: {e}", "turn": self.state["turn"] + 1}
 
     def _results_html(self):
         table = self.results()
@@ -554,15 +668,26 @@ class ListeningTest(anywidget.AnyWidget):
     def _verdict(self):
         if self._kind != "abx":
             said = "Means with 95 % intervals over the excerpts, for this listener alone."
+            if (n := len(self._items)) in COVERED:
+                said += f" With {n} excerpts such an interval holds the mean in about {COVERED[n]} of 100 cases."
             if self._kind == "mushra":
                 low = int((self._ratings(self.session["answers"]).iloc[0] < 90).sum())
                 said += f" The hidden reference was rated under 90 in {low} of {self._trials} excerpts."
             return said
         r = abx_result(sum(answer["correct"] for answer in self.session["answers"]), self._trials)
-        needed = (f"{r['needed']} of {r['trials']} would be needed for 5 %" if r["needed"] <= r["trials"]
-                  else "so few trials cannot reach 5 %")
-        return (f"{r['correct']} of {r['trials']} right. Who only guesses gets that many or more in "
-                f"{100 * r['p']:.1f} % of tests; {needed}.")
+        said = (f"{r['correct']} of {r['trials']} right. Who only guesses gets that many or more in "
+                f"{100 * r['p']:.1f} % of tests; ")
+        if r["needed"] > r["trials"]:
+            return said + "so few trials cannot reach 5 %."
+        weak, fair, good = (f"{100 * abx_power(share, r['trials']):.0f}" for share in (0.6, 0.75, 0.9))
+        said += (f"{r['needed']} of {r['trials']} are needed for 5 %. A listener who is right in 60, 75 or 90 % of all "
+                 f"trials gets there in {weak}, {fair} or {good} % of such tests.")
+        sessions = sum(session.get("kind") == "abx" for session in self._saved())
+        if sessions > 1:
+            lucky = 1 - (1 - abx_power(0.5, r["trials"])) ** sessions
+            said += (f" This is session {sessions} in {self.path.name}: a guesser's best of {sessions} passes in "
+                     f"{100 * lucky:.0f} %.")
+        return said
 
     def _repr_mimebundle_(self, **kwargs):
         bundle, metadata = {VIEW: super()._repr_mimebundle_()[0][VIEW]}, {}
@@ -577,13 +702,16 @@ class ListeningTest(anywidget.AnyWidget):
             rows = {f"hears it {often}": abx_result(int(rng.binomial(self._trials, (1 + share) / 2)), self._trials)
                     for often, share in (("never", 0), ("every second time", 0.5), ("always", 1))}
             plots.intervals(
-                dict.fromkeys(rows, ()), *([r[key] for r in rows.values()] for key in ("share", "low", "high")),
-                x_label="share of right answers, with its 95 % interval; 0.5 is guessing", x_range=(0, 1.02),
+                dict.fromkeys(rows, ()), [r["share"] for r in rows.values()], [r["at_least"] for r in rows.values()],
+                [1] * len(rows), x_range=(0, 1.02),
+                x_label="share of right answers; the bar begins at its lower bound (95 %); 0.5 is guessing",
                 title=f"A finished ABX test looks like this: three simulated listeners, {self._trials} trials",
                 alt="Simulated listeners. " + " ".join(
-                    f"Who {who}: {r['correct']} of {self._trials} right, p = {r['p']:.2g}." for who, r in rows.items()))
+                    f"Who {who}: {r['correct']} of {self._trials} right, p = {r['p']:.2g}, "
+                    f"at least {r['at_least']:.0%}." for who, r in rows.items()))
             return
-        answers = [self._record(trial, self._by_spectrum(trial, rng)) for trial in range(self._trials)]
+        answers = [{"item": item, "ratings": self._by_spectrum(versions, rng)}
+                   for item, versions in self._items.items()]
         ratings, table = self._ratings(answers), self._table(answers)
         plots.intervals(
             {name: values.dropna() for name, values in ratings.iterrows()}, table["mean"], table["low"], table["high"],
@@ -593,7 +721,7 @@ class ListeningTest(anywidget.AnyWidget):
             alt="A simulated listener's mean ratings: "
                 + ", ".join(f"{name} {mean:.1f}" for name, mean in table["mean"].items()) + ".")
 
-    def _by_spectrum(self, trial, rng):
+    def _by_spectrum(self, versions, rng):
         """Ratings by the log-spectral distance to the first version, with some wavering. Nobody hears like that."""
         from scipy.signal import stft
 
@@ -601,9 +729,10 @@ class ListeningTest(anywidget.AnyWidget):
             y = np.atleast_2d(y).mean(axis=0)
             return 20 * np.log10(np.abs(stft(y, nperseg=min(512, y.size))[2]) + 1e-5)
 
-        item, versions = self._order[trial]
-        first = levels(next(iter(self._items[item].values())))
-        rated = versions[1:] if self._kind == "mushra" else versions
-        apart = [np.sqrt(np.mean((levels(self._items[item][v]) - first) ** 2, axis=0)).mean() for v in rated]
-        ratings = np.clip([100 - 5 * d - abs(rng.normal(0, 3)) for d in apart], 0, 100)
-        return [round(r) for r in ratings] if self._kind == "mushra" else round(1 + 4 * ratings[0] / 100)
+        first = levels(next(iter(versions.values())))
+        ratings = {}
+        for name, y in versions.items():
+            apart = np.sqrt(np.mean((levels(y) - first) ** 2, axis=0)).mean()
+            rating = np.clip(100 - 5 * apart - abs(rng.normal(0, 3)), 0, 100)
+            ratings[name] = round(rating) if self._kind == "mushra" else round(1 + 4 * rating / 100)
+        return ratings

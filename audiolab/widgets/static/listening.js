@@ -1,9 +1,13 @@
-// All sounds of a trial run in step and looped; to choose one is to turn the others down. So the position is kept.
+// All sounds of a trial run in step and looped, and one of them is let through: so the position is kept. Every switch
+// has the same gap, to the same sound too: a cross-fade would be silent between equal sounds, and tell which is X.
 class Loop {
   constructor(sounds, channels, rate) {
     this.context = new AudioContext({ sampleRate: rate });        // or the browser would resample, and roughly
-    this.rate = rate;
     const start = this.context.currentTime + 0.05;
+    this.gate = new GainNode(this.context, { gain: 0 });
+    this.gate.connect(this.context.destination);
+    this.level = 0;
+    this.free = 0;                                                 // when the last switch is over, in seconds
     this.gains = sounds.map((sound) => {
       const n = sound.byteLength / 4 / channels;
       const buffer = this.context.createBuffer(channels, n, rate);
@@ -13,19 +17,22 @@ class Loop {
       }
       const gain = new GainNode(this.context, { gain: 0 });
       const source = new AudioBufferSourceNode(this.context, { buffer, loop: true });
-      source.connect(gain).connect(this.context.destination);
+      source.connect(gain).connect(this.gate);
       source.start(start);
       return gain.gain;
     });
   }
 
-  async choose(k) {
-    const now = this.context.currentTime;
-    this.gains.forEach((gain, i) => {                              // linear: two equal sounds add up to one all the way
-      gain.cancelScheduledValues(now);
-      gain.setValueAtTime(gain.value, now);
-      gain.linearRampToValueAtTime(i === k ? 1 : 0, now + 0.01);
-    });
+  async choose(k) {                                                // 5 ms out, 20 ms of silence, 5 ms in
+    const now = Math.max(this.context.currentTime, this.free);
+    const gate = this.gate.gain;
+    gate.setValueAtTime(this.level, now);
+    gate.linearRampToValueAtTime(0, now + 0.005);
+    this.gains.forEach((gain, i) => gain.setValueAtTime(i === k ? 1 : 0, now + 0.015));
+    gate.setValueAtTime(0, now + 0.025);
+    gate.linearRampToValueAtTime(1, now + 0.03);
+    this.level = 1;
+    this.free = now + 0.03;
     await this.context.resume();
   }
 
@@ -48,13 +55,13 @@ function render({ model, el }) {
   const said = make("p", { role: "status" });
   const trial = make("div");
   el.append(said, trial);
-  let loop, loops, players, heard, complete, sent;
+  let loop, loops, players, heard, complete, sent, drawn;
 
   async function listen(k) {
     try {
       loop ??= new Loop(model.get("sounds"), state().channels, state().rate);
       loops = k !== null;
-      await (loops ? loop.choose(k) : loop.pause());
+      await (loops ? loop.choose(state().played[k]) : loop.pause());
       if (loops) heard.add(k);
       players.forEach((player, i) => player.setAttribute("aria-pressed", String(i === k)));
       complete();
@@ -130,13 +137,16 @@ function render({ model, el }) {
   };
 
   function show() {
+    sent = false;
+    said.textContent = state().said;
+    const form = `${state().begun} ${state().trial}`;
+    if (form === drawn) return;                                    // an answer that was not saved: it stays entered
+    drawn = form;
     const inside = trial.contains(document.activeElement);
     loop?.close();
     loop = undefined;
-    sent = false;
     players = [];
     heard = new Set();
-    said.textContent = state().said;
     if (state().results) {
       const again = make("button", { type: "button", textContent: "Take the test again", onclick: () => model.send("again") });
       const table = make("div");
