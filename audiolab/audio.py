@@ -537,17 +537,12 @@ def _signal(y):
         y = np.asarray(y)
     except (TypeError, ValueError):
         raise AudioError("a signal is an array of floats: its rows differ in length.") from None
-    if y.dtype.kind in "iu":
-        raise AudioError(f"the signal holds whole numbers ({y.dtype}), but full scale is ±1.0: convert them "
-                         "to floats first (16-bit: y / 32768).")
-    if y.dtype.kind != "f":
-        raise AudioError(f"a signal is an array of floats, not of {y.dtype}.")
+    y = floats(y)
     if y.ndim not in (1, 2):
         raise AudioError(f"a signal has shape [n] or [channels, n], not {y.shape}.")
-    if not y.size:
-        raise AudioError(f"the signal is empty (shape {y.shape}): there is nothing to hear.")
     if y.ndim == 2 and len(y) > 8:
-        raise AudioError(f"the signal has shape {y.shape}, that would be {len(y)} channels: put them first, with y.T.")
+        raise AudioError(f"the signal has {len(y)} channels (shape {y.shape}), and at most 8 go: are they {len(y)} "
+                         "signals?")
     with np.errstate(over="ignore"):                                            # float64 beyond float32: see below
         y = y.astype(np.float32)
     if not (y.min() > -LOUDEST and y.max() < LOUDEST):                          # NaN compares as false
@@ -555,6 +550,44 @@ def _signal(y):
         first = tuple(int(i) for i in np.argwhere(bad)[0])
         raise AudioError(f"the signal holds NaN, infinity or absurdly large values at {bad.sum()} of {y.size} "
                          f"samples, first y[{', '.join(map(str, first))}] = {y[first]}: look at what made it.")
+    return y
+
+
+FULL_SCALE = {                          # how to bring whole numbers to ±1, by their type
+    "uint8": "(y - 128.0) / 128", "int8": "y / 128", "int16": "y / 32768", "uint16": "(y - 32768.0) / 32768",
+    "int32": "y / 2**31 (24 bits in 32: y / 2**23)", "int64": "y / 32768 if they were 16 bits",
+}
+
+
+def floats(y):
+    """A signal as an array of floats, channels first.
+
+    Parameters
+    ----------
+    y : array_like, shape [n] or [..., channels, n]
+
+    Returns
+    -------
+    np.ndarray
+        `y` itself where it is one.
+
+    Raises
+    ------
+    AudioError
+        If it is empty, of integers (their full scale is not 1) or of another type, or has more channels than samples:
+        then they stand last.
+    """
+    y = np.asarray(y)
+    if y.dtype.kind in "iu":
+        how = FULL_SCALE.get(str(y.dtype), "by what is their full scale")
+        raise AudioError(f"the signal holds whole numbers ({y.dtype}), but full scale is ±1.0: convert them to floats "
+                         f"first, {how}.")
+    if y.dtype.kind != "f":
+        raise AudioError(f"a signal is an array of floats, not of {y.dtype}.")
+    if not y.size:
+        raise AudioError(f"the signal is empty (shape {y.shape}): there is nothing to hear.")
+    if y.ndim == 2 and len(y) > max(8, y.shape[1]):
+        raise AudioError(f"the signal has shape {y.shape}, that would be {len(y)} channels: put them first, with y.T.")
     return y
 
 

@@ -22,7 +22,9 @@ import functools
 import hashlib
 import json
 import os
+import platform
 import re
+import threading
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +44,9 @@ SIDECARS = {                                # columns of the tables in time, aft
     "words": ["onset", "offset", "word"],
     "notes": ["onset", "offset", "pitch", "part"],
 }
+#: Suffixes that a recording may have. Some cannot be read here: those files are named, not passed over.
+RECORDINGS = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64",
+              ".m4a", ".aac", ".mp4", ".webm", ".wma", ".amr", ".3gp"}
 TOLERANCE = 0.01                            # seconds by which a table's times may miss the sound's
 
 
@@ -132,8 +137,8 @@ def make(root, plan, render, *, n_jobs=1, desc="", licence=""):
     if bad:
         raise CorpusError(f"The plan of {root.name!r} has {len(bad)} faults:", bad)
     rows = plan.to_dict("records")
-    keys = [_digest(json.dumps(row, default=str)) for row in rows]
-    recipe = _digest("".join(keys))
+    keys = [digest(json.dumps(row, default=str)) for row in rows]
+    recipe = digest("".join(keys))
     if not (root / "metadata.csv").exists():
         _make(root, plan, rows, keys, recipe, render, n_jobs, desc, licence)
     corpus = Corpus(root)
@@ -145,10 +150,6 @@ def make(root, plan, render, *, n_jobs=1, desc="", licence=""):
 
 def _make(root, plan, rows, keys, recipe, render, n_jobs, desc, licence):
     """Render what is missing, write the tables, let the folder appear; one process at a time."""
-    # Imported here because they take time, and a corpus that exists does without them.
-    import joblib
-    from tqdm.auto import tqdm
-
     staging = root.with_name(f".{root.name}.making")
     with only_one(root):
         if (root / "metadata.csv").exists():                                    # another process was quicker
@@ -158,13 +159,9 @@ def _make(root, plan, rows, keys, recipe, render, n_jobs, desc, licence):
                 raise CorpusError(f"{str(root)!r} holds something that is no corpus (there is no metadata.csv): "
                                   "move it away or choose another name.")
             staging.mkdir(exist_ok=True)
-            done = _done(staging)
-        missing = [(row, key) for row, key in zip(rows, keys, strict=True)
-                   if done.get(row["path"], {}).get("key") != key]
-        jobs = (joblib.delayed(_finish)(staging, render, row, key) for row, key in missing)
-        finished = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs)
-        for record in tqdm(finished, desc or root.name, total=len(rows), initial=len(rows) - len(missing), unit="clip"):
-            done[record["path"]] = record
+        jobs = {row["path"]: (key, row) for row, key in zip(rows, keys, strict=True)}
+        work = functools.partial(_rendered, render)
+        done = each(staging, jobs, work, n_jobs=n_jobs, desc=desc or root.name)
 
         with writing(root):
             _write_tables(staging, plan, [done[row["path"]] for row in rows], licence)
@@ -178,34 +175,83 @@ def _make(root, plan, rows, keys, recipe, render, n_jobs, desc, licence):
             staging.rename(root)
 
 
-def _finish(staging, render, row, key):
-    """Render one clip, save it, and note that in this process's journal. Runs in a worker."""
+def _rendered(render, folder, path, row):
+    """Render one clip and save it."""
+    clip = render(row)
+    audio.save(folder / path, clip.y, clip.sr)
+    return {"files": [path], "sr": int(clip.sr), "duration": round(np.shape(clip.y)[-1] / clip.sr, 6),
+            "sidecars": clip.sidecars}
+
+
+def each(folder, jobs, work, *, n_jobs=None, desc="", unit="clip"):
+    """Do a job for each of many files, in parallel; what an earlier call finished in the same folder stands.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where the results gather, and a journal of them for each worker.
+    jobs : dict of str to tuple
+        Name of the file to ``(key, argument)``. Another key is another job.
+    work : callable
+        ``work(folder, name, argument) -> dict``, run in a worker: it writes its files under `folder` and tells
+        them under ``"files"``, relative to it, with whatever else is to be known, as JSON can hold it.
+    n_jobs : int, optional
+        Workers; -1 for one per core. None: one, or what ``joblib.parallel_config`` says.
+    desc, unit : str
+        For the progress bar.
+
+    Returns
+    -------
+    dict of str to dict
+        What `work` returned, and its `name`, `key` and `bytes`, in the order of the jobs.
+    """
+    # Imported here because they take time, and a corpus that exists does without them.
+    import joblib
+    from tqdm.auto import tqdm
+
+    done = _done(folder, jobs)
+    missing = [(name, *job) for name, job in jobs.items() if name not in done]
+    tasks = (joblib.delayed(_noted)(folder, work, *job) for job in missing)
+    finished = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)
+    for record in tqdm(finished, desc, total=len(jobs), initial=len(jobs) - len(missing), unit=unit):
+        done[record["name"]] = record
+    return {name: done[name] for name in jobs}
+
+
+def _noted(folder, work, name, key, argument):
+    """Do one job and note it in this thread's journal. Runs in a worker."""
     try:
-        clip = render(row)
+        record = work(folder, name, argument)
     except Exception as error:
-        error.add_note(f"This happened while making {row['path']!r}.")
+        error.add_note(f"This happened while making {name!r}.")
         raise
-    path = staging / row["path"]
-    audio.save(path, clip.y, clip.sr)
-    record = {"path": row["path"], "key": key, "bytes": path.stat().st_size, "sr": int(clip.sr),
-              "duration": round(np.shape(clip.y)[-1] / clip.sr, 6), "sidecars": clip.sidecars}
+    record = {"name": name, "key": key, "bytes": [(folder / file).stat().st_size for file in record["files"]], **record}
     line = json.dumps(record, default=lambda number: number.item())             # NumPy's numbers as Python's
-    with writing(staging), (staging / f".{os.getpid()}.jsonl").open("a", encoding="utf-8") as journal:
-        journal.write("\n" + line)                      # begins a line, so that one cut off by a kill spoils no other
+    journal = folder / f".{platform.node()}-{threading.get_native_id()}.jsonl"
+    with writing(folder), journal.open("a", encoding="utf-8") as file:
+        file.write("\n" + line)                        # begins a line, so that one cut off by a kill spoils no other
     return json.loads(line)
 
 
-def _done(staging):
-    """Records of the clips that were finished before, by path."""
+def _done(folder, jobs):
+    """Records of the jobs that were finished before, by name; all others are struck from the journals."""
     done = {}
-    for journal in staging.glob(".*.jsonl"):
+    journals = list(folder.glob(".*.jsonl"))             # not journal.jsonl, of a folder that was about to be renamed
+    for journal in journals:
         for line in journal.read_text("utf-8", errors="replace").split("\n"):
             try:
                 record = json.loads(line)
-                if (staging / record["path"]).stat().st_size == record["bytes"]:
-                    done[record["path"]] = record
-            except (ValueError, OSError):               # an empty line, one cut off, a clip no longer there
+                key, _ = jobs[record["name"]]
+                sizes = [(folder / file).stat().st_size for file in record["files"]]
+                if (key, sizes) == (record["key"], record["bytes"]):
+                    done[record["name"]] = record
+            except (ValueError, OSError, KeyError, TypeError):      # empty, cut off, no such job, no such file
                 continue
+    with writing(folder), paths.replacing(folder / ".0.jsonl") as tmp:
+        tmp.write_text("\n".join(map(json.dumps, done.values())), "utf-8")
+    for journal in journals:
+        if journal.name != ".0.jsonl":
+            journal.unlink()
     return done
 
 
@@ -216,13 +262,14 @@ def _write_tables(folder, plan, records, licence):
     if licence and "licence" not in table:
         table["licence"] = licence
     for name in dict.fromkeys(name for record in records for name in record["sidecars"]):
-        rows = [{"path": record["path"], **row} for record in records for row in record["sidecars"].get(name, [])]
+        rows = [{"path": record["name"], **row} for record in records for row in record["sidecars"].get(name, [])]
         columns = ["path", *SIDECARS.get(name, [])]
         write_table(folder / f"{name}.csv", ordered(pd.DataFrame(rows, columns=None if rows else columns), columns))
     write_table(folder / "metadata.csv", ordered(table))
 
 
-def _digest(text):
+def digest(text):
+    """Sixteen hexadecimal digits that stand for a text: another text, other digits."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -282,6 +329,41 @@ def ordered(table, first=tuple(COLUMNS)):
     """The table with the columns `first` in front, those that it has; the others follow as they stood."""
     first = [column for column in first if column in table]
     return table[first + [column for column in table if column not in first]]
+
+
+def recordings(root):
+    """Paths of the recordings within a folder and its sub-folders, hidden ones left out.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+
+    Returns
+    -------
+    list of str
+        Relative to it, with forward slashes, sorted.
+    """
+    found = []
+    for folder, subfolders, names in os.walk(root):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        found += [(Path(folder) / name).relative_to(root).as_posix() for name in names
+                  if Path(name).suffix.lower() in RECORDINGS and not name.startswith(".")]      # "._a.wav" is macOS's
+    return sorted(found)
+
+
+def as_flac(path):
+    """Names for the clips of the next stage: ``a.wav`` becomes ``a.flac``, unless there is ``a.mp3``, too.
+
+    Parameters
+    ----------
+    path : pandas.Series of str
+
+    Returns
+    -------
+    pandas.Series of str
+    """
+    flac = path.map(lambda one: Path(one).with_suffix(".flac").as_posix())
+    return flac.where(~flac.str.casefold().duplicated(keep=False), path + ".flac")
 
 
 def write_table(path, table):
@@ -439,7 +521,7 @@ class Corpus:
         rows : array of bool or int
             A mask as long as the table, or positions in it: ``corpus.select(corpus.table.label == "dog")``.
         """
-        return Corpus(self.root, self.table.iloc[np.asarray(rows)], self.labels, self.aside)
+        return type(self)(self.root, self.table.iloc[np.asarray(rows)], self.labels, self.aside)
 
     def split(self, name):
         """The clips of one split: ``"train"``, ``"validation"`` or ``"test"``.
@@ -469,12 +551,13 @@ class Corpus:
         """
         file = self.root / f"{name}.csv"
         if name == "metadata" or not file.exists():
-            names = ", ".join(self._sidecars()) or "none"
+            names = ", ".join(self.sidecars()) or "none"
             raise CorpusError(f"{self.root.name!r} has no table {name!r} (it has: {names}).")
         table = read_table(file)
         return table[table.path.isin(self.table.path)].reset_index(drop=True)
 
-    def _sidecars(self):
+    def sidecars(self):
+        """Names of the tables in time that the corpus has."""
         return [name for name in SIDECARS if (self.root / f"{name}.csv").exists()]
 
     def map(self, root, function, done, *, n_jobs=1):
@@ -501,10 +584,9 @@ class Corpus:
         CorpusError, AudioError
             As `make`.
         """
-        path = self.table.path.map(lambda path: str(Path(path).with_suffix(".flac").as_posix()))
-        path = path.where(~path.str.casefold().duplicated(keep=False), self.table.path + ".flac")   # a.wav and a.mp3
+        path = as_flac(self.table.path)
         sidecars = {one: {} for one in self.table.path}
-        for name in self._sidecars():
+        for name in self.sidecars():
             for one in sidecars.values():
                 one[name] = []
             for row in self.sidecar(name).to_dict("records"):
@@ -553,7 +635,7 @@ class Corpus:
                 bad.append(f"{path!r} has {rate} Hz, the table says {sr}")
             if abs(y.shape[-1] / rate - duration) > TOLERANCE:
                 bad.append(f"{path!r} lasts {y.shape[-1] / rate:.3f} s, the table says {duration:.3f}")
-        for name in self._sidecars():
+        for name in self.sidecars():
             bad += self._time_problems(name)
         if bad:
             raise CorpusError(f"{self.root.name!r} has {len(bad)} faults:", bad)

@@ -6,6 +6,8 @@ sine of ±1 has -3.01 dBFS. (The standard AES17 counts the sine as 0 dBFS; add 3
 
 import numpy as np
 
+from .audio import floats
+
 
 def true_peak(y):
     """Peak of the continuous curve that the samples describe: that of a copy at four times the rate.
@@ -322,24 +324,3 @@ def one_channel(y):
     if y.ndim != 1:
         raise ValueError(f"This is for one channel, not for shape {list(y.shape)}: pass y[0] or y.mean(axis=0).")
     return y.astype(np.float64)
-
-
-def floats(y):
-    """A signal as an array of floats, channels first.
-
-    Raises
-    ------
-    ValueError
-        If it is empty, of another type, or has more than eight channels: then they stand last.
-    """
-    y = np.asarray(y)
-    if y.dtype.kind in "iu":
-        how = {"uint8": "(y - 128.0) / 128", "int16": "y / 32768", "int32": "y / 2**31"}.get(str(y.dtype), "to ±1")
-        raise ValueError(f"The samples are {y.dtype}, but full scale is 1.0: convert them first, {how}.")
-    if y.dtype.kind != "f":
-        raise ValueError(f"A signal is an array of floats, not of {y.dtype}.")
-    if not y.size:
-        raise ValueError("The signal is empty.")
-    if y.ndim == 2 and len(y) > 8:
-        raise ValueError(f"Shape {list(y.shape)} would be {len(y)} channels: put them first, with y.T.")
-    return y

@@ -110,7 +110,7 @@ def spectrum(signals, sr, *, title="", alt="", log=True, low=None, high=None, fl
     _display(figure, title, alt)
 
 
-def spectrogram(signals, sr, *, title="", alt="", n_fft=None, high=None, floor=-80.0):
+def spectrogram(signals, sr, *, title="", alt="", n_fft=None, high=None, floor=-80.0, curve=None, marks=()):
     """Level over time and frequency; several signals side by side.
 
     Parameters
@@ -126,6 +126,10 @@ def spectrogram(signals, sr, *, title="", alt="", n_fft=None, high=None, floor=-
         Hertz at the top; ``sr / 2`` when not given.
     floor : float
         Decibels of the darkest colour.
+    curve : tuple of two np.ndarray, optional
+        Seconds and hertz of a line over each picture: a pitch. NaN leaves a gap.
+    marks : sequence of float
+        Seconds at which something begins: a thin line each.
 
     Taught in: notebooks/01_fundamentals.ipynb, "Where in time is each frequency?"
     """
@@ -134,6 +138,10 @@ def spectrogram(signals, sr, *, title="", alt="", n_fft=None, high=None, floor=-
     for axis, (label, y) in zip(axes, signals.items(), strict=True):
         image = _spectrogram(axis, y, sr, n_fft, high, floor)
         axis.set(xlabel="time (s)", title=label)
+        for t in marks:
+            axis.axvline(t, color="white", linewidth=0.8, linestyle="--")
+        if curve is not None:
+            axis.plot(curve[0], curve[1] / 1000, color="#59d98e", linewidth=2)
     axes[0].set_ylabel("frequency (kHz)")
     figure.colorbar(image, ax=list(axes), label="dB re full-scale sine", pad=0.01)
     _display(figure, title, alt)
@@ -224,6 +232,42 @@ def compare(x, predicted, measured, *, x_label, y_label, title="", alt=""):
     _display(figure, title, alt)
 
 
+def matrices(pictures, *, x_label, y_label, title="", alt="", step=1.0, label=None, rows=None):
+    """Matrices as colours, side by side: spectrograms and what is made from them.
+
+    Parameters
+    ----------
+    pictures : dict of str to np.ndarray, shape [rows, columns]
+        Drawn with the first row at the bottom.
+    x_label, y_label : str
+        With units.
+    title, alt : str
+        What to see, and the same in words.
+    step : float
+        What one column is worth on the horizontal axis: seconds per frame, for example.
+    label : str, optional
+        What the colours mean, with its unit. All pictures then share one scale, shown beside them; without it each
+        has its own, from its smallest to its largest value.
+    rows : dict of int to str, optional
+        Names of some rows, in place of their numbers.
+
+    Taught in: notebooks/03_features.ipynb, "How short may a look be?"
+    """
+    figure, axes = _figure(1, len(pictures), height=2.6, sharey=len({len(x) for x in pictures.values()}) == 1)
+    ends = (min(map(np.min, pictures.values())), max(map(np.max, pictures.values()))) if label else (None, None)
+    for axis, (name, x) in zip(axes, pictures.items(), strict=True):
+        image = axis.imshow(x, aspect="auto", origin="lower", interpolation="nearest", cmap="magma",
+                            extent=(0, x.shape[1] * step, -0.5, len(x) - 0.5), vmin=ends[0], vmax=ends[1])
+        axis.set(xlabel=x_label, title=name)
+        axis.grid(False)
+        if rows:
+            axis.set_yticks(list(rows), list(rows.values()))
+    axes[0].set_ylabel(y_label)
+    if label:
+        figure.colorbar(image, ax=list(axes), label=label, pad=0.01)
+    _display(figure, title, alt)
+
+
 def intervals(values, means, low, high, *, x_label, title="", alt="", x_range=None):
     """A row for each name: single values as faint dots, their mean as a large one, its interval as a bar.
 
@@ -278,6 +322,78 @@ def samples(t, curves, n, values, *, title="", alt=""):
     axis.set(xlabel="time (ms)", ylabel="amplitude")
     axis.margins(x=0.01)
     _legend(axis)
+    _display(figure, title, alt)
+
+
+def segments(y, sr, parts, *, title="", alt=""):
+    """A waveform with stretches of time shaded.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape [n]
+    sr : int
+        Samples per second.
+    parts : array_like, shape [k, 2]
+        Onset and offset of each stretch in seconds.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/02_preprocessing.ipynb, "Where does the speech begin?"
+    """
+    y = measure.one_channel(y)
+    figure, (axis,) = _figure(1, 1, height=2.2)
+    t, outline = _outline(np.arange(len(y)) / sr, y[None])
+    for onset, offset in parts:
+        axis.axvspan(onset, offset, color=ORANGE, alpha=0.25, linewidth=0)
+    axis.plot(t, outline[0], color=BLUE, linewidth=0.7)
+    axis.set(xlabel="time (s)", ylabel="amplitude")
+    axis.margins(x=0)
+    _display(figure, title, alt)
+
+
+def corpus(report, *, title="", alt=""):
+    """A corpus at a glance: how long, how loud, which frequencies, which classes; broken files stand apart.
+
+    Parameters
+    ----------
+    report : pandas.DataFrame
+        Of `audiolab.preprocess.inspect`.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/02_preprocessing.ipynb, "What is in the folder?"
+    """
+    figure, (durations, levels, bands, classes) = _figure(2, 2, height=5.0)
+    bad = report.problem != ""
+    kinds = {"good": ~bad, "with a problem": bad} if bad.any() else {"good": ~bad}
+    for axis, column, label in ((durations, "duration", "duration (s)"), (levels, "rms", "level (dBFS RMS)")):
+        values = [report[column][rows & np.isfinite(report[column])] for rows in kinds.values()]
+        axis.hist(values, bins=25, stacked=True, color=[BLUE, ORANGE][: len(values)], label=list(kinds))
+        axis.set(xlabel=label, ylabel="files")
+    if len(kinds) > 1:
+        _legend(durations)
+
+    columns = [column for column in report if column.startswith("band_")]
+    octaves = report.loc[~bad, columns].replace(-np.inf, np.nan).dropna(axis=1, how="all")
+    hz = [int(column.removeprefix("band_")) for column in octaves]
+    low, middle, high = (octaves.quantile(q) for q in (0.1, 0.5, 0.9))
+    bands.fill_between(hz, low, high, color=BLUE, alpha=0.25, linewidth=0, label="10 to 90 % of the files")
+    bands.plot(hz, middle, "o-", color=BLUE, label="median")
+    bands.set(xscale="log", xlabel="octave around (Hz)", ylabel="level (dBFS)")
+    bands.set_xticks(hz, [f"{f / 1000:g}k" if f >= 1000 else str(f) for f in hz])
+    bands.minorticks_off()
+    _legend(bands)
+
+    count = {name: report.label[rows].value_counts() for name, rows in kinds.items()}
+    names = report.label.value_counts().index[:20][::-1]                        # the commonest on top
+    start = np.zeros(len(names))
+    for color, numbers in zip((BLUE, ORANGE), count.values(), strict=False):
+        width = numbers.reindex(names, fill_value=0).to_numpy()
+        classes.barh(range(len(names)), width, left=start, color=color)
+        start += width
+    classes.set_yticks(range(len(names)), [name or "no label" for name in names], fontsize=8)
+    classes.set(xlabel="files", title="")
+    classes.grid(False, axis="y")
     _display(figure, title, alt)
 
 

@@ -6,6 +6,8 @@ Every function returns float32 at full scale ±1. Times are in seconds, frequenc
 
 import numpy as np
 
+from .audio import floats
+
 #: Change of power per octave, in decibels, of the noise colours.
 NOISE_SLOPES = {"violet": 6, "blue": 3, "white": 0, "pink": -3, "brown": -6}
 
@@ -339,9 +341,7 @@ def quantize(y, bits, dither=None, rng=None):
         raise ValueError(f'dither must be None, "rectangular" or "triangular", got {dither!r}.')
     if dither and rng is None:
         raise ValueError("dither is noise: pass rng=np.random.default_rng(seed).")
-    y = np.asarray(y)
-    if y.dtype.kind != "f":
-        raise ValueError(f"The samples are {y.dtype}, but full scale is 1.0: convert them first (16-bit: y / 32768).")
+    y = floats(y)
     step = 2 / 2**bits
     x = y.astype(np.float64)
     for _ in range({None: 0, "rectangular": 1, "triangular": 2}[dither]):      # two uniforms sum to a triangle

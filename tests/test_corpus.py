@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import importlib.util
+import json
 import os
 import pickle
 import signal
@@ -18,7 +19,7 @@ import pandas as pd
 import pytest
 
 from audiolab import audio
-from audiolab.corpus import Clip, Corpus, CorpusError, make, read_table, write_table
+from audiolab.corpus import Clip, Corpus, CorpusError, each, make, read_table, write_table
 
 SR = 8000
 
@@ -261,6 +262,14 @@ def test_a_disk_that_fills_up_at_the_tables(tmp_path, monkeypatch, name):
     assert "\n" not in str(caught.value) and not (tmp_path / "noises").exists()
     log = tmp_path / "log"
     assert len(make(tmp_path / "noises", plan(), functools.partial(render, log=log))) == 12 and not log.exists()
+
+
+def test_the_journal_of_a_whole_folder_is_no_list_of_finished_work(tmp_path):
+    """It lists clips whose files were put together since, so none of theirs is there."""
+    record = {"name": "a", "key": "k", "files": [], "bytes": []}
+    (tmp_path / "journal.jsonl").write_text(json.dumps(record))
+    done = each(tmp_path, {"a": ("k", None)}, lambda folder, name, argument: {"files": [], "fresh": True})
+    assert done["a"]["fresh"] and (tmp_path / "journal.jsonl").exists()
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):

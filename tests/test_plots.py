@@ -16,6 +16,8 @@ CALLS = {
     "waveform points": lambda **t: plots.waveform(Y, SR, start=0.01, stop=0.02, points=True, **t),
     "spectrum": lambda **t: plots.spectrum({"a": Y, "b": Y / 2}, SR, **t),
     "spectrogram": lambda **t: plots.spectrogram({"a": Y, "b": Y}, SR, **t),
+    "spectrogram with a pitch and onsets": lambda **t: plots.spectrogram(
+        Y, SR, curve=(np.arange(5) / 10, np.array([900, 910, np.nan, 950, 980])), marks=[0.1, 0.2], **t),
     "overview": lambda **t: plots.overview(np.stack([Y, Y]), SR, **t),
     "lines": lambda **t: plots.lines(np.arange(9), {"a": np.arange(9)}, x_label="x (s)", y_label="y", **t),
     "compare": lambda **t: plots.compare([1, 2], [3, 4], [3, 4.1], x_label="x (s)", y_label="y", **t),

@@ -7,11 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from .. import audio
-from ..corpus import Corpus, CorpusError, ordered, read_table, table_problems
-
-#: Suffixes that a recording may have. Some cannot be read here: those files are named, not passed over.
-RECORDINGS = {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64",
-              ".m4a", ".aac", ".mp4", ".webm", ".wma", ".amr", ".3gp"}
+from ..corpus import Corpus, CorpusError, ordered, read_table, recordings, table_problems
 
 
 def from_folder(path, labels="folders"):
@@ -58,7 +54,7 @@ def from_folder(path, labels="folders"):
     root = Path(path).expanduser().absolute()
     if not root.is_dir():
         raise CorpusError(f"There is no folder {str(path)!r}: check the name.")
-    files = sorted(_recordings(root))
+    files = recordings(root)
     known = _labels(root, files, labels)
     rows, aside = [], {}
     for file in tqdm(files, "Reading", unit="file", delay=2):
@@ -81,15 +77,6 @@ def from_folder(path, labels="folders"):
 
 
 _WHY = {"folders": "it lies in no sub-folder", "names": "its name has no _ or -"}
-
-
-def _recordings(root):
-    """Paths of the recordings within a folder, with forward slashes."""
-    for folder, subfolders, names in os.walk(root):
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        for name in names:
-            if Path(name).suffix.lower() in RECORDINGS and not name.startswith("."):    # "._a.wav" is macOS's
-                yield (Path(folder) / name).relative_to(root).as_posix()
 
 
 def _labels(root, files, labels):

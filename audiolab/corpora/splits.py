@@ -40,6 +40,8 @@ def assign(corpus, fractions=(0.8, 0.1, 0.1), seed=0):
     ------
     CorpusError
         If there are fewer groups than parts, or the fractions are none.
+
+    Taught in: notebooks/02_preprocessing.ipynb, "Who may be in the test set?"
     """
     if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
         raise CorpusError(f"Fractions are three numbers with sum 1, not {fractions!r}.")

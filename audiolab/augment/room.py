@@ -1,4 +1,4 @@
-"""Ways to make one recording into many: noise at a level, a room around it."""
+"""The impulse response of a simulated room."""
 
 import numpy as np
 
@@ -6,62 +6,6 @@ SPEED_OF_SOUND = 343.0          # m/s at 20 °C
 MIXING_TIME = 0.05              # s: reflections are counted singly up to here, then they are too many to tell apart
 HIGH_BAND = 2000.0              # Hz: above it a room decays faster, for soft things and the air absorb more
 HIGH_DECAY = 0.6                # … in this part of the reverberation time
-
-
-def mix_at_snr(y, noise, snr_db):
-    """Add noise at a signal-to-noise ratio: ``y + g noise`` with ``g² = P(y) / P(noise) / 10^(snr / 10)``.
-
-    P is the mean square over the whole of each, all channels together. A signal with long pauses has
-    a low mean, and gets less noise than its loud parts would suggest.
-
-    Parameters
-    ----------
-    y : np.ndarray, shape [..., n]
-        Signal; it keeps its level.
-    noise : np.ndarray, shape [..., n]
-        As long as the signal.
-    snr_db : float
-        Decibels: 0 for equal power, 20 for a hundredth of it.
-
-    Returns
-    -------
-    np.ndarray, shape [..., n], float32
-        It may pass full scale: nothing is clipped or normalised.
-
-    Raises
-    ------
-    ValueError
-        If the lengths differ, or either is silent and so has no ratio.
-    """
-    y, noise = np.asarray(y), np.asarray(noise)
-    if y.shape[-1] != noise.shape[-1]:
-        raise ValueError(f"Signal and noise must be equally long, got {y.shape[-1]} and {noise.shape[-1]} samples.")
-    power, noise_power = (np.mean(np.square(x, dtype=np.float64)) for x in (y, noise))
-    if not (power > 0 and noise_power > 0):
-        raise ValueError("A silent signal or a silent noise has no signal-to-noise ratio.")
-    gain = np.sqrt(power / noise_power / 10 ** (snr_db / 10))
-    return (y + gain * noise).astype(np.float32)
-
-
-def reverberate(y, response):
-    """Convolve with the impulse response of a room, keeping the length of the signal.
-
-    Parameters
-    ----------
-    y : np.ndarray, shape [..., n]
-    response : np.ndarray, shape [k]
-        From `shoebox`, `audiolab.synth.room` or a measurement. If it begins with the direct sound, no delay comes in.
-
-    Returns
-    -------
-    np.ndarray, shape [..., n], float32
-        The tail beyond the end is cut: pad the signal with silence to keep it.
-    """
-    from scipy.signal import oaconvolve
-
-    y = np.asarray(y, dtype=np.float32)
-    response = np.asarray(response, dtype=np.float32).reshape((1,) * (y.ndim - 1) + (-1,))
-    return oaconvolve(y, response, axes=-1)[..., : y.shape[-1]]
 
 
 def shoebox(size, source, microphone, rt60, sr, rng):
