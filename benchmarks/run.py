@@ -2,7 +2,6 @@
 
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import time
@@ -11,34 +10,27 @@ from pathlib import Path
 import jupytext
 import nbclient
 import numpy as np
-import psutil
 from tqdm import tqdm
 
 import audiolab as al
 from audiolab.corpora import music, scenes, speech
 from audiolab.paths import replacing
+from benchmarks import features, pipelines
+from benchmarks.timing import PeakMemory, best, table
 
 ROOT = Path(__file__).absolute().parents[1]
 
 
-def seconds(call, repeats=5):
-    """Median time of a call, after one that warms up."""
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
 def import_times():
     """Seconds that a fresh process needs for nothing, for the package, and for its first sound and picture."""
+    spoken = str(al.sample("spoken"))
     uses = {"nothing": "pass", "`import audiolab`": "import audiolab",
             "… and the first tone": "import audiolab as al; al.synth.tone(440, 1, 16000)",
-            "… and a file read": f"import audiolab as al; al.load({str(al.sample('spoken'))!r})"}
-    return {name: seconds(lambda code=code: subprocess.run([sys.executable, "-c", code], check=True))
-            for name, code in uses.items()}
+            "… and a file read": f"import audiolab as al; al.load({spoken!r})",
+            "… and its log-mel": f"import audiolab as al; al.features.log_mel(*al.load({spoken!r}))",
+            "… and that of a batch, with torch": "import audiolab as al; al.features.LogMel(16000)"}
+    return best({name: lambda code=code: subprocess.run([sys.executable, "-c", code], check=True)
+                 for name, code in uses.items()})
 
 
 def speeds():
@@ -48,13 +40,16 @@ def speeds():
     score = music.chorale("bwv269", measures=(0, 8))
     rendered, music_sr = music.render(score)
     pink = al.synth.noise("pink", 10, 48000, rng)
-    return {
-        "`speech.say`": len(y) / sr / seconds(lambda: speech.say("Every sound you hear is a list of numbers.")),
-        "`music.render`, four voices": rendered.shape[1] / music_sr / seconds(lambda: music.render(score)),
-        "`synth.pluck`": 1 / seconds(lambda: al.synth.pluck(220, 1.0, 22050, rng)),
-        "`measure.lufs`, 48 kHz": 10 / seconds(lambda: al.measure.lufs(pink, 48000)),
-        "`audio.load`, FLAC": al.info(al.sample("spoken")).duration / seconds(lambda: al.load(al.sample("spoken"))),
+    spoken = al.sample("spoken")
+    work = {
+        "`speech.say`": (len(y) / sr, lambda: speech.say("Every sound you hear is a list of numbers.")),
+        "`music.render`, four voices": (rendered.shape[1] / music_sr, lambda: music.render(score)),
+        "`synth.pluck`": (1.0, lambda: al.synth.pluck(220, 1.0, 22050, rng)),
+        "`measure.lufs`, 48 kHz": (10.0, lambda: al.measure.lufs(pink, 48000)),
+        "`audio.load`, FLAC": (al.info(spoken).duration, lambda: al.load(spoken)),
     }
+    times = best({name: call for name, (_, call) in work.items()})
+    return {name: duration / times[name] for name, (duration, _) in work.items()}
 
 
 def corpora(clips=60):
@@ -79,20 +74,11 @@ def notebook(path):
     nb = jupytext.read(path)
     client = nbclient.NotebookClient(nb, timeout=300, kernel_name="audiolab",
                                      resources={"metadata": {"path": str(path.parent)}})
-    peak, start = 0, time.perf_counter()
-    with client.setup_kernel():
-        kernel = psutil.Process(client.km.provisioner.pid)
+    start = time.perf_counter()
+    with client.setup_kernel(), PeakMemory(client.km.provisioner.pid) as memory:
         for index, cell in enumerate(nb.cells):
             client.execute_cell(cell, index)
-            family = [kernel, *kernel.children(recursive=True)]
-            peak = max(peak, sum(p.memory_info().rss for p in family if p.is_running()))
-    return time.perf_counter() - start, peak / 1e6
-
-
-def table(titles, rows):
-    """A Markdown table."""
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    return time.perf_counter() - start, memory.peak / 1e6
 
 
 def main():
@@ -100,6 +86,9 @@ def main():
     os.environ["AUDIOLAB_WORK"] = str(ROOT / "data" / "runs" / "bench-work")
     imports = import_times()
     made, rendered = speeds(), corpora()
+    pipelines.one_thread()
+    beside, rates = features.tables(), pipelines.resamplers()
+    trained, passed = pipelines.augmentations(), pipelines.throughput()
     paths = [*sorted((ROOT / "notebooks").glob("*.ipynb")), *sorted((ROOT / "solutions").glob("*.ipynb"))]
     runs = [(p.relative_to(ROOT), *notebook(p)) for p in tqdm(paths, desc="notebooks")]
     empty = imports["nothing"]
@@ -115,6 +104,19 @@ def main():
         table(["", "times real time"], [(name, f"{x:,.0f}") for name, x in made.items()]),
         "## Corpora",
         table(["rendered, not yet written", "times real time"], [(name, f"{x:,.0f}") for name, x in rendered.items()]),
+        "## Features beside their peers",
+        "Equal parameters and threads, in processes of their own; agreement is checked before anything is timed, and "
+        "the shortest of seven rounds counts, in which all take turns.",
+        *beside,
+        "## Resamplers",
+        "Rejection is that of the loudest of 40 tones which the lower rate cannot hold, from 1.1 times its half on.",
+        rates,
+        "## Batches for training",
+        "64 clips of a second at 16 kHz, on one thread.",
+        trained,
+        "## Whole corpora",
+        "Files read from and written to the disk.",
+        passed,
         "## Notebooks",
         table(["", "seconds", "peak memory, MB"], [(f"`{name}`", f"{t:.0f}", f"{m:.0f}") for name, t, m in runs]),
     ]
