@@ -13,8 +13,9 @@ ROOT = Path(__file__).absolute().parents[1]
 GUIDE = ROOT / "book" / "teachers"
 PAGES = sorted(GUIDE.glob("*.md"))
 FENCE = re.compile(r"^```.*?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-CHAPTER = (ROOT / "notebooks" / "text" / "01_fundamentals.md").read_text(encoding="utf-8")
-HEADINGS = set(re.findall(r"^## (.+)$", CHAPTER, re.MULTILINE))
+CHAPTERS = {path.name[:2]: path.read_text(encoding="utf-8") for path in (ROOT / "notebooks" / "text").glob("*.md")}
+HEADINGS = {number: set(re.findall(r"^## (.+)$", text, re.MULTILINE)) for number, text in CHAPTERS.items()}
+TAUGHT = sorted(CHAPTERS.keys() - {"00"})
 
 
 def page(name):
@@ -46,11 +47,16 @@ def test_each_half_day_is_three_hours():
 def test_each_week_of_the_term_is_ninety_minutes_and_keeps_the_order_of_chapters():
     table = rows(part("syllabi.md", "A term"))[1:]
     assert [sum(map(int, re.findall(r"(?:^|, )(\d+) ", cell))) for _, cell, _ in table] == [90] * 14
+    minutes = {}
+    for one, number in re.findall(r"\b(\d+) chapter (\d\d)\b", " ".join(cell for _, cell, _ in table)):
+        minutes[number] = minutes.get(number, 0) + int(one)
     order = re.findall(r"\bchapter (\d\d)\b", " ".join(cell for _, cell, _ in table))
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for number, needs in re.findall(r"^\| (\d\d) \|[^|]*\| ([\d, ]+) \|", readme, re.M):
         if number in order:
             assert all(order.index(one) < order.index(number) for one in needs.split(", ")), number
+    chapters = dict(re.findall(r"^\| (\d\d) \|.*\| (\d+) \|$", readme, re.M))
+    assert {number: int(chapters[number]) for number in minutes} == minutes
 
 
 def test_a_chapter_is_called_planned_until_it_is_there():
@@ -60,42 +66,67 @@ def test_a_chapter_is_called_planned_until_it_is_there():
             assert bool(planned) == (number not in ready), line
 
 
-def test_the_sittings_of_chapter_01_add_up_and_name_every_section():
-    sitting = int(re.search(r"two sittings of (\d+) minutes", CHAPTER)[1])
-    total, named = 0, set()
-    for section, minutes in rows(part("chapter-01.md", "Minutes"))[1:]:
+@pytest.mark.parametrize("number", TAUGHT)
+def test_sittings_add_up_and_name_every_section(number):
+    sittings, sitting = re.search(r"\*\*Time\*\*: (?:(two) sittings of )?(\d+) minutes", CHAPTERS[number]).groups()
+    found, total, named = [], 0, set()
+    for section, minutes in rows(part(f"chapter-{number}.md", "Minutes"))[1:]:
         if section.endswith("sitting"):
-            assert int(minutes) == total == sitting
+            assert int(minutes) == total
+            found.append(total)
             total = 0
         else:
             total += int(minutes)
-            named.add(section)
-    assert named == HEADINGS - {"Numbers", "Your turn"} | {"The first cell: hear what will be built"}
+            named.add(section.partition(":")[0] if section.startswith("The first cell:") else section)
+    assert found == [int(sitting)] * (2 if sittings else 1) and total == 0
+    assert named == HEADINGS[number] - {"Numbers", "Your turn"} | {"The first cell"}
 
 
-def test_sections_named_in_the_syllabi_exist():
-    named = set(re.findall(r"(?<!\*)\*([A-Z][^*|]+\?)\*(?!\*)", page("syllabi.md")))
-    assert named and named <= HEADINGS
+def test_sections_named_in_the_guide_exist():
+    for path in PAGES:
+        named = set(re.findall(r"(?<!\*)\*([A-Z][^*|]+\?)\*(?!\*)", re.sub(r"\| \*[^|]+\* \|", "|", page(path.name))))
+        number = path.stem.removeprefix("chapter-")
+        assert named <= HEADINGS.get(number, set().union(*HEADINGS.values())), path.name
+        assert named or path.name in ("index.md", "marking.md", "setup.md")
 
 
-def test_messages_are_those_of_the_checks():
-    table = rows(part("chapter-01.md", "What they get wrong"))[1:]
-    assert len(table) > 12
+@pytest.mark.parametrize("number", TAUGHT)
+def test_messages_are_those_of_the_checks(number):
+    table = rows(part(f"chapter-{number}.md", "What they get wrong"))[1:]
+    assert 12 <= len(table) <= 17
+    assert {id for id, *_ in table} == {id for id, _ in exercises(number)}
     for id, _, says, _ in table:
-        known = [words for words, _, _ in spec.find(id).mistakes] + [one.says for one in by_hand("01")[id]]
+        known = [words for words, _, _ in spec.find(id).mistakes] + [one.says for one in by_hand(number)[id]]
         assert any(says.strip("*") in words for words in known), says
 
 
-def test_points_and_minutes_are_those_of_the_exercises(tmp_path):
-    points = classroom.nbgrader("01", tmp_path)[1]
-    assert f"worth {points} points" in page("syllabi.md") and f"# {points} points" in page("marking.md")
-    text = (ROOT / "solutions/text/01_fundamentals.md").read_text(encoding="utf-8")
-    minutes = dict(re.findall(r"^## (01\.\d) .*\n\n[●○]+ · (\d+) minutes", text, re.M))
-    assert minutes["01.1"] == "8"
-    for ids, numbers in re.findall(r"Exercises ((?:01\.\d[, and]*)+)\(([\d, ]+)\)", page("syllabi.md")):
-        assert [minutes[id] for id in re.findall(r"01\.\d", ids)] == numbers.split(", ")
-    for ids, total in re.findall(r"\| ((?:01\.\d(?:, )?)+) \((\d+)\) \|", page("syllabi.md")):
-        assert sum(int(minutes[id]) for id in ids.split(", ")) == int(total)
+def exercises(number):
+    """Each exercise of a chapter with its minutes."""
+    text = next((ROOT / "solutions" / "text").glob(f"{number}_*.md")).read_text(encoding="utf-8")
+    return re.findall(rf"^## ({number}\.\d) .*\n\n[●○]+ · (\d+) minutes", text, re.M)
+
+
+@pytest.mark.parametrize("number", TAUGHT)
+def test_points_are_those_of_the_exercises(number, tmp_path):
+    points = classroom.nbgrader(number, tmp_path)[1]
+    assert re.search(rf"\b{number} are worth {points} points", page("syllabi.md"))
+    assert number != "01" or f"# {points} points" in page("marking.md")
+
+
+def test_minutes_are_those_of_the_exercises():
+    minutes = {id: int(one) for number in TAUGHT for id, one in exercises(number)}
+    assert len(minutes) == 6 * len(TAUGHT) and minutes["01.1"] == 8
+    ids, text = r"((?:0\d\.\d(?:, | and )?)+)", page("syllabi.md")
+    each = re.findall(rf"Exercises {ids} \(([\d, ]+)\)", text)
+    total = re.findall(rf"\| {ids} \((\d+)\) \|", text)
+    room = re.findall(rf"\| Exercises {ids}[^|]*what the checks said \| (\d+) \|", text)
+    assert each and total and room
+    for some, numbers in each:
+        assert [minutes[id] for id in re.findall(r"\d\d\.\d", some)] == [int(one) for one in numbers.split(", ")]
+    for some, number in total:
+        assert sum(minutes[id] for id in re.findall(r"\d\d\.\d", some)) == int(number), some
+    for some, number in room:
+        assert sum(minutes[id] for id in re.findall(r"\d\d\.\d", some)) < int(number), some
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -175,8 +175,9 @@ def _line(stack):
     for line in lines:
         if line.startswith('  File "') and '", line ' in line:
             filename, _, rest = line.removeprefix('  File "').partition('", line ')
-            if is_theirs(filename):
-                return filename, int(rest.partition(" ")[0]), ""
+            number = rest.partition(" ")[0]
+            if is_theirs(filename) and number.isdecimal():          # "???" between two lines
+                return filename, int(number), ""
     return None
 
 
@@ -234,22 +235,25 @@ def _work(payload, status, stack, seconds):
 
 @contextmanager
 def _memory_limit():
-    """Let the process grow by `MEMORY`, where the system can say how large it is (Linux)."""
+    """Let the process's data grow by `MEMORY`, where the system can say how much it has (Linux).
+
+    What a library maps from its file does not count: PyTorch alone maps several gigabytes.
+    """
     sizes = Path("/proc/self/statm")
     if not sizes.exists():
         yield
         return
     import resource
 
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    now = int(sizes.read_text().split()[0]) * resource.getpagesize()
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    now = int(sizes.read_text().split()[5]) * resource.getpagesize()
     hard = before[1]
     limit = now + MEMORY if hard == resource.RLIM_INFINITY else min(now + MEMORY, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
+        resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 # -- sending --------------------------------------------------------------------------------------

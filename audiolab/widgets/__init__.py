@@ -1,16 +1,18 @@
-"""What a learner moves: explorers of chapter 01 and the way in for one's own recording."""
+"""What a learner moves: the explorers of the chapters, listening tests, and the way in for one's own voice."""
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["explorer", "fundamentals", "listening", "live", "recorder"],
+    submodules=["explorer", "features", "fundamentals", "listening", "live", "preprocessing", "recorder"],
     submod_attrs={
         "explorer": ["choice", "explore", "slider"],
+        "features": ["mel_bands", "window_length"],
         "fundamentals": ["additive", "aliasing", "bit_depth"],
         "listening": ["ListeningTest", "abx", "abx_power", "abx_result", "abx_trials", "bootstrap_interval",
                       "level_match", "low_anchor", "mos", "mushra"],
         "live": ["LiveInput"],
+        "preprocessing": ["filter_designer"],
         "recorder": ["Recorder"],
     },
 )
