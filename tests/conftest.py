@@ -19,6 +19,8 @@ def pytest_configure(config):
     scratch = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     config.add_cleanup(scratch.cleanup)
     os.environ.update(settings(Path(scratch.name)))
+    # Two processes that compile librosa's functions for the first time would write one cache, and one may crash on it.
+    os.environ["NUMBA_CACHE_DIR"] = os.path.join(scratch.name, "numba")
     if mirror := os.environ.get("AUDIOLAB_MIRROR"):
         os.environ["AUDIOLAB_MIRROR"] = os.path.abspath(mirror)     # kernels run in other folders
 

@@ -91,7 +91,7 @@ def test_sounds_are_matched_in_loudness_by_gain_alone_and_kept_from_clipping():
     (NOISE[:-1], "the same length, rate"),
     (np.stack([NOISE, NOISE]), "the same length, rate"),
     (np.zeros(SR), "is silent"),
-    (np.array([], np.float32), "“second”: The signal is empty"),
+    (np.array([], np.float32), "“second”: the signal is empty"),
     (np.full(SR, np.nan), "NaN"),
     ((NOISE * 32767).astype(np.int16), "int16"),
 ])

@@ -228,7 +228,7 @@ def test_progress_counts_and_adds_up_the_minutes_left():
     assert f"01 Fundamentals: {summary}" in text and summary in page
     assert re.search(r"01\.1 +tone +●○○ +8 min +✓ right +1 +0 of 3", text)
     names = re.findall(r"role='img' aria-label='([^']+)'", page)
-    assert [name[:4] for name in names] == list(tasks)
+    assert [name[:4] for name in names if name.startswith("01.")] == list(tasks)
     assert names[0] == "01.1 A tone, to the sample, ✓ right, ●○○, 8 minutes" and "◐ tried" in names[1]
 
 
@@ -262,13 +262,14 @@ def test_a_record_from_before_or_without_a_course_beside_it(work, monkeypatch):
 def test_a_corrupt_record_is_said_for_as_long_as_it_lies_there(work, content):
     work.mkdir()
     (work / "progress.json").write_text(content)
+    exercises = sum(len(spec.exercises(chapter)) for chapter in spec.chapters())
     for _ in range(2):
         text = repr(sheet.progress())
-        assert "0 of 6 exercises right" in text and "all there" in " ".join(text.split())
+        assert f"0 of {exercises} exercises right" in text and "all there" in " ".join(text.split())
     kept = next(work.glob("progress.corrupt-*.json"))
     assert kept.read_text() == content and kept.name in text and kept.name in sheet.progress()._repr_html_()
     store.record("01.1", "passed")
-    assert kept.name in repr(sheet.progress()) and "1 of 6" in repr(sheet.progress())
+    assert kept.name in repr(sheet.progress()) and f"1 of {exercises}" in repr(sheet.progress())
     kept.unlink()
     assert "corrupt" not in repr(sheet.progress())
 

@@ -1,12 +1,21 @@
 """The two recordings that chapters open with when the learner brings none."""
 
 from .. import audio, paths
-from . import music, speech
 
-_MAKERS = {
-    "spoken": lambda: speech.say("Every sound you hear is a list of numbers.", voice="en", rate=150),
-    "music": lambda: music.render(music.chorale("bwv269", measures=(0, 4)), sr=22050),
-}
+
+def _spoken():                          # imports within, so that a sample that has been made opens without them
+    from . import speech
+
+    return speech.say("Every sound you hear is a list of numbers.", voice="en", rate=150)
+
+
+def _music():
+    from . import music
+
+    return music.render(music.chorale("bwv269", measures=(0, 4)), sr=22050)
+
+
+_MAKERS = {"spoken": _spoken, "music": _music}
 
 
 def sample(name):
