@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import inspect
 import json
 import os
 import shutil
@@ -29,7 +30,7 @@ def update(root, jobs, work, finish, *, recipe="", n_jobs=None, desc="", unit="c
         The folder of the results.
     jobs : dict of str to tuple
         Name of each file to ``(key, argument)``. The key stands for all that the result depends on: see
-        `content` and ``corpus.digest``.
+        `content`, `describe` and ``corpus.digest``.
     work : callable
         ``work(folder, name, argument) -> dict``, run in a worker: it writes its files under `folder` and tells
         them under ``"files"``, relative to it, with whatever else is to be known, as JSON can hold it.
@@ -103,10 +104,15 @@ def _or_problem(work, folder, name, argument):
         raise
     except ValueError as error:
         record = {"files": [], "problem": " ".join(str(error).split())}
-        cause = error.__context__
-        if isinstance(cause, OSError) and not isinstance(cause, (FileNotFoundError, PermissionError)):
-            record["key"] = ""                                                  # the machine's fault: try it next time
+        if of_the_machine(error):
+            record["key"] = ""                                                  # try it next time
         return record
+
+
+def of_the_machine(error):
+    """Whether an error on reading a file tells of the machine (no connection, too many open files), not of the file."""
+    cause = error.__context__
+    return isinstance(cause, OSError) and not isinstance(cause, (FileNotFoundError, PermissionError))
 
 
 def _opened(root):
@@ -202,3 +208,84 @@ def content(path):
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError:
         return ""
+
+
+def describe(step):
+    """A function in words, and what stands for it in a key: another function or parameter, another text.
+
+    Parameters
+    ----------
+    step : callable
+        A function, or a ``functools.partial`` of one with its parameters bound by name.
+
+    Returns
+    -------
+    words : str
+        Its name and parameters.
+    described : list
+        As JSON can hold it. A function from outside the course is known by its source or compiled code, its
+        defaults and the plain global values that it reads, too.
+
+    Raises
+    ------
+    ValueError
+        If it is no such function, a method, a closure, or a parameter is no plain value.
+    """
+    function, arguments, keywords = step, (), {}
+    while isinstance(function, functools.partial):
+        arguments, keywords = (*function.args, *arguments), {**function.keywords, **keywords}
+        function = function.func
+    if not callable(function) or not hasattr(function, "__qualname__"):
+        raise ValueError(f"A step is a function of (y, sr), not {step!r}; bind its parameters with functools.partial.")
+    name = function.__name__
+    if inspect.ismethod(function):
+        raise ValueError(f"{name} is a method, and its object may change unseen: write a function whose parameters are "
+                         "bound with functools.partial.")
+    if arguments:
+        raise ValueError(f"Bind the parameters of {name} by name: partial({name}, parameter=value).")
+    if getattr(function, "__closure__", None):
+        free = ", ".join(function.__code__.co_freevars)
+        raise ValueError(f"{name} uses values from the function around it ({free}), which may change unseen: make them "
+                         "parameters, bound with functools.partial.")
+    ours = (function.__module__ or "").startswith("audiolab.")
+    defaults = [] if ours else [getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None)]
+    values, unset = _as_text(keywords), _as_text(defaults)
+    if values is None or unset is None:
+        raise ValueError(f"The parameters of {name} are numbers, texts or lists of them, not "
+                         f"{keywords if values is None else defaults}.")
+    says = ", ".join(f"{key}={value}" for key, value in sorted(keywords.items()))
+    says = f"{name}({says})" if says else name
+    known_by = [] if ours else [unset, *_known_by(function)]
+    return says, [f"{function.__module__}.{function.__qualname__}", values, known_by]
+
+
+def _as_text(value):
+    """A plain value (numbers, texts, lists and dicts of them) as JSON; None for any other."""
+    try:
+        return json.dumps(value, sort_keys=True, default=lambda number: number.item())
+    except (TypeError, ValueError, AttributeError):
+        return None
+
+
+def _known_by(function):
+    """What tells a function from another of its name: source or compiled code, and the plain globals it reads."""
+    if not inspect.isfunction(function):                                        # not written in Python
+        return []
+    values = {key: _as_text(value) for key, value in sorted(inspect.getclosurevars(function).globals.items())}
+    plain = {key: text for key, text in values.items() if text is not None}
+    try:
+        source = inspect.getsource(function)
+    except (OSError, TypeError):                                                # typed at a prompt
+        source = ""
+    alone = source and function.__name__ != "<lambda>"                          # several may share one line
+    return [source, [] if alone else _compiled(function.__code__), plain]
+
+
+def _compiled(code):
+    """What a piece of compiled code does, with the functions in it; file and line do not count."""
+    def text(constant):
+        if inspect.iscode(constant):
+            return _compiled(constant)
+        return sorted(map(repr, constant)) if isinstance(constant, frozenset) else repr(constant)
+
+    return [code.co_code.hex(), list(code.co_names), [text(constant) for constant in code.co_consts]]

@@ -320,7 +320,17 @@ def one_channel(y):
     ValueError
         If it has more than one channel, or the samples are integers.
     """
-    y = floats(y)
+    return only_channel(floats(y)).astype(np.float64)
+
+
+def only_channel(y):
+    """`y` itself.
+
+    Raises
+    ------
+    ValueError
+        If it has more than one channel.
+    """
     if y.ndim != 1:
         raise ValueError(f"This is for one channel, not for shape {list(y.shape)}: pass y[0] or y.mean(axis=0).")
-    return y.astype(np.float64)
+    return y

@@ -22,7 +22,7 @@ import pytest
 
 from audiolab import audio, batch, preprocess
 from audiolab.corpus import Clip, Corpus, CorpusError, make, read_table
-from audiolab.preprocess import centred, filtered, mono, normalized, pipeline, resampled, trimmed
+from audiolab.preprocess import centred, filtered, mono, normalized, resampled, trimmed
 
 SR = 8000
 WINDOW = np.ones(3)
@@ -339,14 +339,14 @@ def python(text, file=None, **space):
     (python("def step(y, sr): return y * G, sr", G=1), python("def step(y, sr): return y * G, sr", G=2)),
 ])
 def test_what_a_step_does_belongs_to_its_name(one, two):
-    assert pipeline._describe(one) != pipeline._describe(two)
+    assert batch.describe(one) != batch.describe(two)
 
 
 def test_two_lambdas_on_a_line_are_two_steps_and_one_is_one():
     one, two = (lambda y, sr: (y * 0.5, sr)), (lambda y, sr: (y * 0.2, sr))
-    assert pipeline._describe(one) != pipeline._describe(two)
+    assert batch.describe(one) != batch.describe(two)
     text = "step = lambda y, sr: (y, sr) if 'a' in {'a', 'b', 'c', 'd'} else None"
-    code = f"from audiolab.preprocess import pipeline; {text}; print(pipeline._describe(step))"
+    code = f"from audiolab import batch; {text}; print(batch.describe(step))"
     said = {subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, text=True,
                            capture_output=True, check=True).stdout for seed in "12"}
     assert len(said) == 1

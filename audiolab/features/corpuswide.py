@@ -10,7 +10,6 @@ import pandas as pd
 
 from .. import audio, batch, paths
 from ..corpus import Corpus, CorpusError, digest, write_table
-from ..preprocess.pipeline import _describe as describe
 
 VERSION = 2                     # of the features here: raise it when one gives other numbers, so that all is done anew
 ABOUT = "features.json"         # which function with which parameters, of which corpus, in which layout
@@ -143,7 +142,7 @@ def extract(corpus, feature, root=None, *, n_jobs=None, **parameters):
     """
     corpus = corpus if isinstance(corpus, Corpus) else Corpus(corpus)
     bound = functools.partial(feature, **parameters) if callable(feature) else feature
-    words, described = describe(bound)
+    words, described = batch.describe(bound)
     recipe = json.dumps([VERSION, described])
     name = bound.func.__name__
     if root is None and name == "<lambda>":

@@ -25,10 +25,7 @@ def signal(y):
 
 def one_channel(y):
     """As `signal`, and refuses more than one channel."""
-    y = signal(y)
-    if y.ndim != 1:
-        raise ValueError(f"This is for one channel, not for shape {list(y.shape)}: pass y[0] or y.mean(axis=0).")
-    return y
+    return measure.only_channel(signal(y))
 
 
 def frame(y, frame_length, hop_length):

@@ -1,7 +1,6 @@
 """From raw to processed: a list of steps over a whole corpus."""
 
 import functools
-import inspect
 import json
 from pathlib import Path
 
@@ -120,7 +119,7 @@ def run(source, steps, root=None, *, n_jobs=None, accept=()):
     if never := NOT_READ & set(accept):
         raise ValueError(f"accept: {', '.join(sorted(never))} cannot pass, there is no signal to go on with: mend such "
                          "files, or let them be set aside.")
-    described = [_describe(step) for step in steps] if isinstance(steps, (list, tuple)) else []
+    described = [batch.describe(step) for step in steps] if isinstance(steps, (list, tuple)) else []
     if not described:
         raise ValueError("steps is a list of functions, at least one: run(corpus, [mono, centred]).")
     words = "; ".join(says for says, _ in described)
@@ -162,68 +161,6 @@ def _same_source(root, folder):
                           "delete that folder.")
 
 
-def _describe(step):
-    """A step in words, and what its result depends on: parameters, and for foreign steps what `_known_by` says."""
-    function, arguments, keywords = step, (), {}
-    while isinstance(function, functools.partial):
-        arguments, keywords = (*function.args, *arguments), {**function.keywords, **keywords}
-        function = function.func
-    if not callable(function) or not hasattr(function, "__qualname__"):
-        raise ValueError(f"A step is a function of (y, sr), not {step!r}; bind its parameters with functools.partial.")
-    name = function.__name__
-    if inspect.ismethod(function):
-        raise ValueError(f"{name} is a method, and its object may change unseen: write a function whose parameters are "
-                         "bound with functools.partial.")
-    if arguments:
-        raise ValueError(f"Bind the parameters of {name} by name: partial({name}, parameter=value).")
-    if getattr(function, "__closure__", None):
-        free = ", ".join(function.__code__.co_freevars)
-        raise ValueError(f"{name} uses values from the function around it ({free}), which may change unseen: make them "
-                         "parameters, bound with functools.partial.")
-    ours = (function.__module__ or "").startswith("audiolab.")
-    defaults = [] if ours else [getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None)]
-    values, unset = _as_text(keywords), _as_text(defaults)
-    if values is None or unset is None:
-        raise ValueError(f"The parameters of {name} are numbers, texts or lists of them, not "
-                         f"{keywords if values is None else defaults}.")
-    says = ", ".join(f"{key}={value}" for key, value in sorted(keywords.items()))
-    says = f"{name}({says})" if says else name
-    known_by = [] if ours else [unset, *_known_by(function)]
-    return says, [f"{function.__module__}.{function.__qualname__}", values, known_by]
-
-
-def _as_text(value):
-    """A plain value (numbers, texts, lists and dicts of them) as JSON; None for any other."""
-    try:
-        return json.dumps(value, sort_keys=True, default=lambda number: number.item())
-    except (TypeError, ValueError, AttributeError):
-        return None
-
-
-def _known_by(function):
-    """What tells a function from another of its name: source or compiled code, and the plain globals it reads."""
-    if not inspect.isfunction(function):                                        # not written in Python
-        return []
-    values = {key: _as_text(value) for key, value in sorted(inspect.getclosurevars(function).globals.items())}
-    plain = {key: text for key, text in values.items() if text is not None}
-    try:
-        source = inspect.getsource(function)
-    except (OSError, TypeError):                                                # typed at a prompt
-        source = ""
-    alone = source and function.__name__ != "<lambda>"                          # several may share one line
-    return [source, [] if alone else _compiled(function.__code__), plain]
-
-
-def _compiled(code):
-    """What a piece of compiled code does, with the functions in it; file and line do not count."""
-    def text(constant):
-        if inspect.iscode(constant):
-            return _compiled(constant)
-        return sorted(map(repr, constant)) if isinstance(constant, frozenset) else repr(constant)
-
-    return [code.co_code.hex(), list(code.co_names), [text(constant) for constant in code.co_consts]]
-
-
 def _tables(source, folder):
     """The tables in time of a corpus, by name."""
     if not (folder / "metadata.csv").exists():
@@ -243,14 +180,14 @@ def _process(folder, steps, accept, staging, name, job):
     for step in steps:
         result = step(y, sr)
         if not isinstance(result, tuple) or len(result) not in (2, 3) or not isinstance(result[0], np.ndarray):
-            raise TypeError(f"The step {_describe(step)[0]} returned {type(result).__name__}; a step returns y, sr "
-                            "(or y, sr and the seconds that it cut off at the beginning).")
+            raise TypeError(f"The step {batch.describe(step)[0]} returned {type(result).__name__}; a step returns y, "
+                            "sr (or y, sr and the seconds that it cut off at the beginning).")
         y, sr = result[:2]
         begin += result[2] if len(result) == 3 else 0.0
         if not y.size:
-            raise ValueError(f"the step {_describe(step)[0]} left nothing of it")
+            raise ValueError(f"the step {batch.describe(step)[0]} left nothing of it")
         if bad := np.count_nonzero(~np.isfinite(y)):
-            raise ValueError(f"the step {_describe(step)[0]} gave NaN or infinity in {bad} of {y.size} samples")
+            raise ValueError(f"the step {batch.describe(step)[0]} gave NaN or infinity in {bad} of {y.size} samples")
     peak = float(np.abs(y).max())
     turned = 20 * np.log10(peak) if peak > 1 else 0.0
     with writing(staging):

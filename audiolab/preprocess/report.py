@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import soundfile as sf
 
-from .. import audio, measure, paths
+from .. import audio, batch, measure, paths
 from ..corpus import TOLERANCE, Corpus, CorpusError, recordings, write_table
 from .level import to_mono
 from .rate import resample
@@ -156,8 +156,7 @@ def examine(path, row=None, sr=None):
         y, rate = audio.load(path)
         form = audio.info(path).format
     except audio.AudioError as error:
-        cause = error.__context__
-        if isinstance(cause, OSError) and not isinstance(cause, (FileNotFoundError, PermissionError)):
+        if batch.of_the_machine(error):
             raise
         says = str(error).replace(f"{path.parent}{os.sep}", "")
         return None, 0, "", {_kind(path, says): says}
