@@ -7,7 +7,7 @@ READY := .venv/ready
 # One thread per process: two run side by side, and results do not depend on the number of cores.
 THREADS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help lab test test-browser check notebooks book bench lock clean
+.PHONY: help lab test test-browser check notebooks checkpoints book bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test-browser  try the course and its site in Chromium"
 	@echo "make check      the authors' fast part: lint, unit tests, sources in step"
 	@echo "make notebooks  rebuild and execute the notebooks whose text or code changed"
+	@echo "make checkpoints   train every model that the course ships, by its recipe"
 	@echo "make book       the web site of the course, in book/_build/html"
 	@echo "make bench      measure this machine and write benchmarks/RESULTS.md"
 	@echo "make lock       choose new versions of all packages"
@@ -39,6 +40,9 @@ check: $(READY)
 notebooks: $(READY)
 	$(BIN)/python -m tools.build
 	$(BIN)/python -m tools.pictures
+
+checkpoints: $(READY)
+	@$(BIN)/audiolab train --all
 
 book: $(READY)
 	@$(BIN)/python -m tools.book

@@ -14,15 +14,16 @@ class ClaimError(AssertionError):
     """A number that the text states is not what was measured."""
 
 
-def verify(name, value, *, at_least=None, at_most=None, close_to=None, tol=None, unit="", timing=False):
+def verify(name, value, *, at_least=None, at_most=None, close_to=None, tol=None, unit="", timing=False, needs="",
+           card=None):
     """Compare a measured number with its stated bound, display the result and record it.
 
     Parameters
     ----------
     name : str
         What was measured, unique in the notebook.
-    value : float
-        The measurement.
+    value : float or None
+        The measurement; None where what it `needs` is not on this machine.
     at_least, at_most, close_to : float
         The bound: exactly one of the three.
     tol : float, optional
@@ -31,6 +32,10 @@ def verify(name, value, *, at_least=None, at_most=None, close_to=None, tol=None,
         Printed after the numbers.
     timing : bool
         True for times and speeds, which depend on the machine: recorded and shown, not enforced.
+    needs : str
+        Corpus without which it cannot be measured.
+    card : float, optional
+        What the model's card says, which stands for `value` where that is None, and is shown as such.
 
     Raises
     ------
@@ -38,7 +43,8 @@ def verify(name, value, *, at_least=None, at_most=None, close_to=None, tol=None,
         If the bound is broken or the value is not a number, unless `timing`. The record is displayed
         first, so that the notebook shows what was found.
     ValueError
-        If not exactly one bound is given, or `close_to` and `tol` do not come together.
+        If not exactly one bound is given, `close_to` and `tol` do not come together, or there is neither a value nor
+        a card's.
 
     Taught in: notebooks/00_start_here.ipynb, "How does the course keep its word?"
     """
@@ -48,7 +54,10 @@ def verify(name, value, *, at_least=None, at_most=None, close_to=None, tol=None,
     bounds = {kind: float(bound) for kind, bound in given.items() if bound is not None}
     if len(bounds) != 1 or (close_to is None) != (tol is None):
         raise ValueError("verify needs one of at_least, at_most, or close_to with tol.")
-    value = float(value)
+    absent = value is None
+    if absent and not (needs and card is not None):
+        raise ValueError("verify has no value: where a corpus may be missing, give needs= and the card's figure.")
+    value = float(card if absent else value)
     holds = {
         "at_least": lambda b: value >= b,
         "at_most": lambda b: value <= b,
@@ -58,6 +67,8 @@ def verify(name, value, *, at_least=None, at_most=None, close_to=None, tol=None,
         bounds["tol"] = float(tol)
     record = dict(name=name, value=value if math.isfinite(value) else str(value), bound=bounds, unit=unit,
                   holds=holds, timing=timing)
+    if absent:
+        record["card"] = needs
     _session[name] = record
     display({"text/plain": _line(record), "text/html": _html_table([record]), MIME: record}, raw=True)
     if not holds and not timing:
@@ -112,8 +123,14 @@ def _measured(record):
 
 
 def _line(record):
-    note = ", a time: not enforced" if record["timing"] else ""
-    return f"{_mark(record)} {record['name']}: {_measured(record)} ({bound_text(record)}{note})"
+    return f"{_mark(record)} {record['name']}: {_measured(record)} ({bound_text(record)}{_note(record)})"
+
+
+def _note(record):
+    """What else is to be known of a record."""
+    if "card" in record:
+        return f", from the model's card: {record['card']} is not on this machine"
+    return ", a time: not enforced" if record["timing"] else ""
 
 
 def _html_table(records, head=False):
@@ -121,7 +138,7 @@ def _html_table(records, head=False):
     rows = [
         "<tr>" + cell.format("center", _mark(r)) + cell.format("left", html.escape(r["name"]))
         + cell.format("right", f"<b>{html.escape(_measured(r))}</b>")
-        + cell.format("left", html.escape(bound_text(r)) + (" (time, not enforced)" if r["timing"] else "")) + "</tr>"
+        + cell.format("left", html.escape(bound_text(r) + _note(r))) + "</tr>"
         for r in records
     ]
     titles = ("<tr><th></th><th style='text-align:left'>claim</th><th style='text-align:right'>measured</th>"

@@ -1,6 +1,6 @@
-"""The command line: ``audiolab lab · doctor · start · check · hint · solution · reset · progress · data · nbgrader``.
+"""The command line: ``audiolab lab · doctor · start · check · hint · solution · reset · progress · data · train`` …
 
-Teachers use the last one.
+Teachers use ``nbgrader``.
 """
 
 import argparse
@@ -60,6 +60,10 @@ def _parser():
     command(_solution, "solution", "show the solution, after an attempt", exercise)
     command(_reset, "reset", "put an exercise or a notebook back as it was, keeping a backup", either)
     command(_progress, "progress", "show how far you are")
+    trained = command(_train, "train", "make checkpoints of the course by their recipes")
+    trained.add_argument("names", nargs="*", metavar="name", help="which (none: list them)")
+    trained.add_argument("--all", action="store_true", help="every one")
+    trained.add_argument("--check", action="store_true", help="train nothing: measure what is kept against its card")
     marked = command(_nbgrader, "nbgrader", "put a chapter into an nbgrader course", "a chapter, such as 01")
     marked.add_argument("folder", help="of that course, made when missing")
     data = commands.add_parser("data", help="list, make, fetch, check corpora").add_subparsers(
@@ -168,6 +172,34 @@ def _progress(arguments):
     return _shown(progress())
 
 
+def _train(arguments):
+    from . import recipes
+
+    names = list(recipes.RECIPES) if arguments.all else arguments.names
+    try:
+        for name in names:
+            if arguments.check:
+                print(f"{name}: {_in_words(recipes.evaluate(name, _jobs()))}", flush=True)
+            else:
+                card = recipes.train(name, _jobs())
+                print(f"{name}: {_in_words(card['metrics']['test'])}; {card['parameters']:,} parameters, "
+                      f"{card['seconds']} s", flush=True)
+    except (ValueError, ArithmeticError, OSError) as error:     # of a name, a corpus, the training, the disk
+        return _refused(error)
+    if not names:
+        for name, recipe in recipes.RECIPES.items():
+            print(f"{name:28} {recipe.title}")
+    return 0
+
+
+def _in_words(found):
+    return ", ".join(f"{key} {value:.4g}" for key, value in found.items())
+
+
+def _jobs():
+    return min(2, os.cpu_count() or 1)
+
+
 def _nbgrader(arguments):
     from . import classroom
     from .checks import ExerciseError
@@ -197,7 +229,7 @@ def _data_get(arguments):
     names = arguments.corpora or [name for name, entry in known.items() if not entry.size]
     for name in names:
         try:
-            print(f"{name}: {catalogue.find(name).get(min(2, os.cpu_count() or 1))}", flush=True)
+            print(f"{name}: {catalogue.find(name).get(_jobs())}", flush=True)
         except (ValueError, OSError) as error:          # of a corpus, a sound, the disk, the network
             return _refused(error)
     return 0

@@ -6,6 +6,7 @@ dictionary from label to signal.
 
 import contextlib
 import contextvars
+import functools
 import io
 import threading
 
@@ -15,6 +16,11 @@ from . import measure
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#1f6fb4", "#d9660f", "#2f8f5b", "#7b4fa3", "#6b6b6b"
 COLORS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
+# Of classes: apart from one another, and 3:1 against white paper and against a dark theme. Who cannot tell two of them
+# apart goes by the marker.
+CLASS_COLORS = (BLUE, ORANGE, GREEN, PURPLE, "#8a8f98", "#9c5030", "#e8417a", "#b478f0", "#18929f", "#8a8a10",
+                "#b8207c", "#4a4fd8")
+CLASS_MARKERS = "osD^vPX*ph<>"
 DPI = 85
 # Set by explorers, in their own thread, while a slider moves: files 6 % larger, drawn 20 ms sooner.
 QUICK = contextvars.ContextVar("quick", default=False)
@@ -181,7 +187,7 @@ def lines(x, curves, *, x_label, y_label, title="", alt="", log_x=False, y_range
 
     Parameters
     ----------
-    x : np.ndarray, shape [n]
+    x : np.ndarray, shape [n], or list of str
     curves : dict of str to np.ndarray, shape [n]
     x_label, y_label : str
         With units.
@@ -200,16 +206,17 @@ def lines(x, curves, *, x_label, y_label, title="", alt="", log_x=False, y_range
     for i, (label, y) in enumerate(curves.items()):             # the first is broad: a second on top of it shows both
         axis.plot(x, y, color=COLORS[i % len(COLORS)], label=label or None, marker="o" if points else None,
                   linewidth=1.3 if i or len(curves) == 1 else 3)
-    axis.set(xlabel=x_label, ylabel=y_label, xscale="log" if log_x else "linear", ylim=y_range)
+    axis.set(xlabel=x_label, ylabel=y_label, ylim=y_range)
     axis.margins(x=0.01)
     if log_x:
+        axis.set_xscale("log")
         _frequency_ticks(axis)
     if any(curves):
         _legend(axis)
     _display(figure, title, alt)
 
 
-def compare(x, predicted, measured, *, x_label, y_label, title="", alt=""):
+def compare(x, predicted, measured, *, x_label, y_label, title="", alt="", names=("predicted", "measured")):
     """Prediction as a line, measurement as dots.
 
     Parameters
@@ -221,12 +228,14 @@ def compare(x, predicted, measured, *, x_label, y_label, title="", alt=""):
         With units.
     title, alt : str
         What to see, and the same in words.
+    names : tuple of two str
+        What line and dots are called.
 
     Taught in: notebooks/01_fundamentals.ipynb, "How many bits does an ear need?"
     """
     figure, (axis,) = _figure(1, 1, height=2.8)
-    axis.plot(x, predicted, color=BLUE, label="predicted")
-    axis.plot(*(measured if isinstance(measured, tuple) else (x, measured)), "o", color=ORANGE, label="measured")
+    axis.plot(x, predicted, color=BLUE, label=names[0])
+    axis.plot(*(measured if isinstance(measured, tuple) else (x, measured)), "o", color=ORANGE, label=names[1])
     axis.set(xlabel=x_label, ylabel=y_label)
     _legend(axis)
     _display(figure, title, alt)
@@ -268,6 +277,48 @@ def matrices(pictures, *, x_label, y_label, title="", alt="", step=1.0, label=No
     _display(figure, title, alt)
 
 
+def attributions(logmel, maps, *, step=0.01, rows=None, marks=(), title="", alt=""):
+    """What spoke for a class, in red, and against it, in blue, over the log-mel in grey; several maps side by side.
+
+    Parameters
+    ----------
+    logmel : np.ndarray, shape [mel, time]
+        Loud is dark.
+    maps : dict of str to np.ndarray, shape [mel, time]
+        Of `audiolab.explain`. Each has its own scale, which ends at the 99th percentile of its absolute values.
+    step : float
+        Seconds per frame.
+    rows : dict of int to str, optional
+        Kilohertz of some mel channels; without it they are numbered.
+    marks : sequence of float
+        Seconds at which the event begins and ends: a thin line each.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/06_classification.ipynb, "What did it listen to?"
+    """
+    import matplotlib
+
+    figure, axes = _figure(1, len(maps), height=2.6, sharey=True)
+    place = {"aspect": "auto", "origin": "lower", "interpolation": "nearest",
+             "extent": (0, logmel.shape[1] * step, -0.5, len(logmel) - 0.5)}
+    low, high, colours = logmel.min(), logmel.max(), matplotlib.colormaps["bwr"].resampled(7)
+    for axis, (name, a) in zip(axes, maps.items(), strict=True):
+        share = np.round(3 * np.clip(a / (np.quantile(np.abs(a), 0.99) or 1), -1, 1)) / 3       # few colours: see `png`
+        axis.imshow(np.round(4 * (logmel - low) / (high - low or 1)), cmap="gray_r", vmin=0, vmax=8, **place)
+        image = axis.imshow(share, cmap=colours, vmin=-1, vmax=1, alpha=np.abs(share) > 0, **place)
+        axis.set(xlabel="time (s)", title=name)
+        axis.grid(False)
+        for t in marks:
+            axis.axvline(t, color="black", linewidth=1, linestyle="--")
+    axes[0].set_ylabel("frequency (kHz)" if rows else "mel channel")
+    if rows:
+        axes[0].set_yticks(list(rows), list(rows.values()))
+    bar = figure.colorbar(image, ax=list(axes), pad=0.01, ticks=[-1, 0, 1])
+    bar.ax.set_yticklabels(["against", "0", "for"])
+    _display(figure, title, alt)
+
+
 def intervals(values, means, low, high, *, x_label, title="", alt="", x_range=None):
     """A row for each name: single values as faint dots, their mean as a large one, its interval as a bar.
 
@@ -295,6 +346,173 @@ def intervals(values, means, low, high, *, x_label, title="", alt="", x_range=No
     axis.set_yticks(rows, list(values))
     axis.set(xlabel=x_label, xlim=x_range, ylim=(len(values) - 0.5, -0.5))
     _display(figure, title, alt)
+
+
+def confusion(matrix, labels, *, title="", alt=""):
+    """A confusion matrix: counts in the cells; right ones in blue, others in orange, by their share of the row.
+
+    Parameters
+    ----------
+    matrix : array_like of int, shape [k, k]
+        ``[i, j]`` clips of class i were called j: `audiolab.metrics.confusion_matrix`.
+    labels : sequence of str, length k
+        The classes.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/06_classification.ipynb, "What is taken for what?"
+    """
+    matrix, k = np.asarray(matrix), len(labels)
+    figure, (axis,) = _figure(1, 1, height=1.8 + 0.3 * k)
+    hue = np.where(np.eye(k, dtype=bool)[..., None], _rgb(BLUE), _rgb(ORANGE))                # shape [k, k, 3]
+    steps = np.ceil(10 * tint(matrix)) / 10                     # few colours: a PNG of this module holds 40
+    axis.imshow(1 - steps[..., None] * (1 - hue), aspect="auto", interpolation="nearest")
+    size = np.clip(200 / k, 6, 10)
+    for i, j in np.argwhere(matrix):
+        axis.text(j, i, matrix[i, j], ha="center", va="center", fontsize=size)
+    names = [_short(label) for label in labels]
+    axis.set_yticks(range(k), names, fontsize=size, parse_math=False)
+    axis.set_xticks(range(k), names, fontsize=size, parse_math=False, rotation=35, ha="left", rotation_mode="anchor")
+    for one in (axis.xaxis, axis.yaxis):
+        one.set_ticks(np.arange(1, k) - 0.5, minor=True)
+    axis.tick_params(which="both", length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+    axis.xaxis.set_label_position("top")
+    axis.set(xlabel="predicted class", ylabel="true class")
+    axis.grid(False)
+    axis.grid(which="minor")
+    _display(figure, title, alt)
+
+
+def tint(matrix):
+    """How strongly the cells of a confusion matrix are coloured: by their share of the row.
+
+    Parameters
+    ----------
+    matrix : np.ndarray of int, shape [k, k]
+
+    Returns
+    -------
+    np.ndarray, shape [k, k]
+        0 where there is no clip, else 0.15, so that a single one is seen, to 0.7, under which a number can be read.
+    """
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    return np.where(matrix > 0, 0.15 + 0.55 * share, 0)
+
+
+def scatter(points, labels, *, title="", alt=""):
+    """Clips as points of a plane, a colour and a marker for each class: a map in which only nearness counts.
+
+    Parameters
+    ----------
+    points : np.ndarray, shape [n, 2]
+        Of t-SNE, for example. Both axes have one scale, and no numbers.
+    labels : sequence of str, length n
+        The class of each point.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/06_classification.ipynb, "What is taken for what?"
+    """
+    points, labels = np.asarray(points), np.asarray(labels)
+    names = sorted(set(labels))
+    figure, (axis,) = _figure(1, 1, height=4.8)
+    drawn = []
+    for i, name in enumerate(names):
+        color, marker = class_style(i)
+        drawn.append(axis.scatter(*points[labels == name].T, s=32, color=color, marker=marker, linewidth=0))
+    axis.set_aspect("equal", adjustable="datalim")
+    axis.tick_params(length=0, labelleft=False, labelbottom=False)
+    axis.grid(False)
+    axis.spines[:].set_visible(True)
+    legend = axis.legend(drawn, [""] * len(drawn), loc="upper left", bbox_to_anchor=(1, 1), fontsize=9, frameon=False,
+                         ncols=-(-len(names) // 20), handletextpad=0.2, columnspacing=1.0)
+    for text, name in zip(legend.get_texts(), names, strict=True):      # as it is spelt, whatever it begins with
+        text.set(parse_math=False, text=_short(name))
+    _display(figure, title, alt)
+
+
+def class_style(i):
+    """Colour and marker of class i: each twelve of one kind, and 144 pairs.
+
+    Parameters
+    ----------
+    i : int
+
+    Returns
+    -------
+    color, marker : str
+        As matplotlib takes them.
+    """
+    n = len(CLASS_COLORS)
+    return CLASS_COLORS[i % n], CLASS_MARKERS[(i + i // n) % n]
+
+
+def thumbnail(y, sr):
+    """A spectrogram the size of a stamp, for lists: 0 Hz to ``sr / 2``, the upper 60 dB of the clip, no axes.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape [n] or [channels, n]
+        Channels are averaged.
+    sr : int
+        Samples per second.
+
+    Returns
+    -------
+    bytes
+        A PNG of 238 x 85 pixels.
+    """
+    from matplotlib.figure import Figure
+
+    with _style():
+        figure = Figure(figsize=(2.8, 1), dpi=DPI)
+        axis = figure.add_axes((0, 0, 1, 1))
+        image = _spectrogram(axis, np.atleast_2d(y).mean(axis=0), sr, None, None, -120.0)
+        loudest = max(-60, image.get_array().max())              # silence stays dark
+        image.set_clim(loudest - 60, loudest)
+        axis.axis("off")
+        return png(figure)
+
+
+def training(history, handle=None, *, title="The loss falls, on clips that it learns from and on others"):
+    """Loss and score over the epochs of `audiolab.training.fit`, drawn again as they grow.
+
+    Parameters
+    ----------
+    history : audiolab.training.History
+    handle : IPython.display.DisplayHandle, optional
+        Of an earlier drawing, whose place this one takes.
+    title : str
+        What to see.
+
+    Returns
+    -------
+    IPython.display.DisplayHandle or None
+        Of a new drawing.
+
+    Taught in: notebooks/06_classification.ipynb, "How does a network learn?"
+    """
+    rows = history.rows
+    columns = {"loss": "training", "validation_loss": "validation"}
+    scored = bool(rows) and "score" in rows[0]
+    figure, axes = _figure(1, 1 + scored, height=2.6)
+    epoch = [row["epoch"] for row in rows]
+    for color, (name, label) in zip(COLORS, columns.items(), strict=False):
+        if rows and name in rows[0]:
+            axes[0].plot(epoch, [row[name] for row in rows], color=color, label=label)
+    axes[0].set(xlabel="epoch", ylabel="loss")
+    if scored:
+        axes[1].plot(epoch, [row["score"] for row in rows], color=ORANGE, label="validation")
+        axes[1].set(xlabel="epoch", ylabel="score")
+    for axis in axes:
+        if rows:
+            _legend(axis)
+    said = f"After {len(rows)} epochs the training loss is {rows[-1]['loss']:.2g}" if rows else "No epoch yet"
+    if rows and "validation_loss" in rows[0]:
+        said += f", the validation loss {rows[-1]['validation_loss']:.2g}"
+    if scored:
+        said += f", the score {rows[-1]['score']:.2f}"
+    return _display(figure, title, f"{said}.", handle or True)
 
 
 def samples(t, curves, n, values, *, title="", alt=""):
@@ -410,6 +628,15 @@ def _frequency_ticks(axis):
     axis.minorticks_off()
 
 
+def _rgb(color):
+    return np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+
+
+def _short(label, most=18):
+    """A name that somebody else chose, so that it leaves room for the picture."""
+    return label if len(label) <= most else label[: most - 1] + "…"
+
+
 def _labelled(signals):
     return signals if isinstance(signals, dict) else {"": signals}
 
@@ -487,7 +714,15 @@ def png(figure):
     return stream.getvalue()
 
 
-def _display(figure, title, alt):
+def in_notebook():
+    """Whether figures are seen: in a kernel, not at a prompt or in a script."""
+    from IPython import get_ipython
+
+    return hasattr(get_ipython(), "kernel")
+
+
+def _display(figure, title, alt, handle=None):
+    """Show a figure; with `handle` True one that can be replaced, and with its handle in that one's place."""
     from IPython.display import display
 
     with _style():
@@ -496,4 +731,5 @@ def _display(figure, title, alt):
         data = png(figure)
     alt = alt or title or "A figure without a description."
     width = round(figure.get_figwidth() * DPI)
-    display({"image/png": data, "text/plain": alt}, metadata={"image/png": {"alt": alt, "width": width}}, raw=True)
+    show = handle.update if hasattr(handle, "update") else functools.partial(display, display_id=handle)
+    return show({"image/png": data, "text/plain": alt}, metadata={"image/png": {"alt": alt, "width": width}}, raw=True)

@@ -34,6 +34,7 @@ def test_rate_pitch_and_voice_matter():
 @pytest.mark.parametrize("arguments, words", [
     (dict(text=" "), "no text"), (dict(text="a", voice="klingonese"), "klingonese"),
     (dict(text="a", rate=10), "rate"), (dict(text="a", pitch=101), "pitch"),
+    (dict(text="a", pitch_range=-1), "pitch_range"),
 ])
 def test_say_refuses(arguments, words):
     with pytest.raises(ValueError, match=words):

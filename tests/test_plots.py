@@ -10,6 +10,7 @@ from audiolab import plots
 
 SR = 8000
 Y = (0.3 * np.sin(np.arange(4000) / 9)).astype(np.float32)
+RNG, NAMES = np.random.default_rng(0), [f"breaking glass {i}" for i in range(30)]
 CALLS = {
     "waveform": lambda **t: plots.waveform(Y, SR, **t),
     "waveform rows": lambda **t: plots.waveform({"a": Y, "b": np.stack([Y, -Y])}, SR, **t),
@@ -21,6 +22,10 @@ CALLS = {
     "overview": lambda **t: plots.overview(np.stack([Y, Y]), SR, **t),
     "lines": lambda **t: plots.lines(np.arange(9), {"a": np.arange(9)}, x_label="x (s)", y_label="y", **t),
     "compare": lambda **t: plots.compare([1, 2], [3, 4], [3, 4.1], x_label="x (s)", y_label="y", **t),
+    "confusion": lambda **t: plots.confusion(np.arange(900).reshape(30, 30), NAMES, **t),
+    "confusion of one": lambda **t: plots.confusion([[0, 0], [0, 2]], ["_a$b$", "$x_{"], **t),
+    "scatter": lambda **t: plots.scatter(RNG.normal(size=(300, 2)), NAMES * 10, **t),
+    "scatter on a spot": lambda **t: plots.scatter(np.zeros((2, 2)), ["_a$b$", "$x_{"], **t),
     "samples": lambda **t: plots.samples(np.arange(90) / 90, {"a": np.zeros(90)}, np.arange(9) / 9, np.zeros(9), **t),
 }
 
@@ -56,3 +61,43 @@ def test_spectrogram_shows_the_amplitude_of_a_sine():
     y = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(SR) / SR)
     image = plots._spectrogram(Figure().subplots(), y, SR, 256, None, -100.0)
     assert image.get_array()[:, 10:-10].max() == pytest.approx(-6.02, abs=0.1)
+
+
+@pytest.mark.parametrize("k", [2, 12, 30])
+def test_a_confusion_matrix_shows_right_in_blue_wrong_in_orange_and_none_in_white(shown, k):
+    matrix = np.diag(np.full(k, 30))
+    matrix[0, 1] = 1
+    plots.confusion(matrix, ["x"] * k)
+    [(data, _)] = shown
+    pixels = np.asarray(Image.open(io.BytesIO(data["image/png"])).convert("RGB")).reshape(-1, 3)
+
+    def near(color, tint):                                              # pixels within the rounding of a tint to tenths
+        return (abs(pixels - 255 * (1 - tint * (1 - plots._rgb(color)))) < 13).all(axis=1).sum()
+
+    assert near(plots.BLUE, 0.7) > 500 and near(plots.ORANGE, 0.2) > 100
+    assert plots.tint(matrix)[0, 1] > 0.15 and plots.tint(matrix).max() == pytest.approx(0.7)
+    assert np.count_nonzero(plots.tint(matrix)) == k + 1 and not plots.tint(np.zeros((2, 2), int)).any()
+
+
+def test_classes_are_told_apart_by_colour_and_by_marker():
+    styles = [plots.class_style(i) for i in range(144)]
+    assert len(set(styles)) == 144
+    assert all(len(set(kind)) == 12 for kind in zip(*styles[:12], strict=True))
+
+    def luminance(color):                                               # WCAG 2
+        rgb = plots._rgb(color)
+        return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+    for color in plots.CLASS_COLORS:
+        assert 1.05 / (luminance(color) + 0.05) >= 3 and (luminance(color) + 0.05) / (luminance("#111111") + 0.05) >= 3
+
+
+def test_a_thumbnail_shows_a_quiet_sound_and_leaves_silence_dark():
+    def pixels(y):
+        return np.asarray(Image.open(io.BytesIO(plots.thumbnail(y, SR))).convert("L")).astype(int)
+
+    quiet, silent = pixels(0.01 * Y), pixels(np.zeros(100, np.float32))
+    assert quiet.shape == (85, 238) and silent.max() < 10
+    row = 85 - 85 * (SR / 9 / 2 / np.pi) / (SR / 2)                     # where the tone of Y lies
+    assert abs(quiet.mean(axis=1).argmax() - row) <= 2 and quiet.max() > 200
+    assert np.array_equal(pixels(np.stack([Y, Y])), pixels(Y))

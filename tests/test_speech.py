@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfiltfilt
 
-from audiolab import corpus
+from audiolab import corpus, features, measure
 from audiolab.corpora import speech
 
 VOICES = speech.voices()
@@ -81,6 +81,22 @@ def test_order_does_not_matter():
     forward = [speech.render(row).y for row in rows]
     backward = [speech.render(row).y for row in reversed(rows)][::-1]
     assert all(np.array_equal(a, b) for a, b in zip(forward, backward, strict=True))
+
+
+def test_the_pitch_range_of_a_voice_is_50():
+    """So a text sounds the same whether 50 is asked for or, as before there was a choice, nothing."""
+    with speech._fresh_library() as (library, _):
+        assert library.espeak_GetParameter(speech._RANGE, 0) == 50
+
+
+@pytest.mark.parametrize("voice", ["en-us", "en+f1", "en-gb-scotland+grandma"])
+def test_pitch_range_is_how_far_the_melody_moves(voice):
+    spread = []
+    for pitch_range in (0, 50, 100):
+        y, sr = speech.say("We are all well, are you?", voice, pitch_range=pitch_range)
+        f0, voiced = features.yin(y, sr)
+        spread.append(12 * np.std(np.log2(f0[voiced])))         # semitones
+    assert spread[0] < 1 < spread[1] < spread[2]
 
 
 # ---------------------------------------------------------------------------------------- times
@@ -206,7 +222,8 @@ def test_spell_refuses(number):
 
 # ---------------------------------------------------------------------------------------- corpora
 
-PLANS = [speech.plan_digits, speech.plan_words, speech.plan_commands, speech.plan_numbers, speech.plan_sentences]
+PLANS = [speech.plan_digits, speech.plan_words, speech.plan_commands, speech.plan_numbers, speech.plan_sentences,
+         speech.plan_emotion]
 
 
 @pytest.mark.parametrize("plan", PLANS)
@@ -254,3 +271,64 @@ def test_a_corpus_is_made_once_and_holds_its_times(monkeypatch, tmp_path):
     words = again.sidecar("words")
     assert words[words.path == row["path"]].word.tolist() == row["text"].split()
     assert set(again.sidecar("phonemes").path) == set(again.table.path)
+
+
+# ---------------------------------------------------------------------------------------- intensity
+
+
+def test_intensity_drives_four_clues_and_none_tells_it_alone():
+    plan = speech.plan_emotion()
+    assert np.histogram(plan.intensity, 10, (0, 1))[0].min() > 90 and plan.intensity.between(0, 1).all()
+    clues = plan[list(speech.CLUES)]
+    r = clues.corrwith(plan.intensity)
+    assert r.between(0.6, 0.9).all()                            # 0.70 pitch, 0.88 its range, 0.75 rate, 0.87 tilt
+    assert abs(plan.level.corr(plan.intensity)) < 0.05
+    design = np.column_stack([clues, np.ones(len(plan))])
+    rest = plan.intensity - design @ np.linalg.lstsq(design, plan.intensity)[0]
+    assert 1 - rest.var() / plan.intensity.var() == pytest.approx(0.91, abs=0.02)       # all four, were they known
+    for name in ("pitch", "rate"):                              # a voice differs from others more than from itself
+        rest = plan[name] - speech.CLUES[name][0] * (plan.intensity - 0.5)
+        of_voice = rest.groupby(plan.group)
+        assert of_voice.mean().std() > 1.2 * of_voice.std().mean()
+    assert plan.groupby("split").text.nunique().tolist() == [len(speech.PHRASES)] * 3
+
+
+def test_intensity_is_heard_in_pitch_and_duration_but_not_in_level():
+    plan = speech.plan_emotion().iloc[:200]
+    f0, duration, level = [], [], []
+    for row in plan.to_dict("records"):
+        clip = speech.render_emotion(row)
+        pitch, voiced = features.yin(clip.y, clip.sr, hop_length=441)
+        f0.append(pitch[voiced].mean() if voiced.any() else np.nan)             # some voices whisper
+        duration.append(len(clip.y) / clip.sr)
+        level.append(measure.dbfs(measure.rms(clip.y)))
+    r = plan[["intensity"]].assign(f0=f0, duration=duration, level=level).corr().intensity
+    assert 0.2 < r["f0"] < 0.5 and -0.75 < r["duration"] < -0.45 and abs(r["level"]) < 0.15
+    assert min(duration) > 0.4 and max(duration) < 2
+    assert np.abs(plan.level - level).max() < 0.01
+
+
+def test_tilt_is_a_shelf():
+    row = speech.plan_emotion(10).iloc[0].to_dict()
+    flat, tilted = (speech.render_emotion(row | {"tilt": tilt}) for tilt in (0.0, 9.0))
+    gain = 20 * np.log10(np.abs(np.fft.rfft(tilted.y) / np.fft.rfft(flat.y)))
+    f = np.fft.rfftfreq(len(flat.y), 1 / flat.sr)
+    x = (np.tan(np.pi * f / flat.sr) / np.tan(np.pi * speech.SHELF / flat.sr)) ** 2
+    shelf = 10 * np.log10((10**0.9 * x + 1) / (x + 1))          # |H|², from 0 to 9 dB
+    heard = (np.abs(np.fft.rfft(flat.y)) > 0.01) & (f > 50)     # above the rounding of float32
+    off = (gain - shelf)[heard]                                 # the gain that brought the level back
+    assert heard.sum() > 1000 and np.ptp(f[heard]) > 5000 and np.ptp(off) < 0.1
+
+
+def test_the_emotion_corpus_holds_its_columns_and_is_the_same_to_the_byte_again(monkeypatch, tmp_path):
+    prints = []
+    for name in ("one", "two"):
+        monkeypatch.setenv("AUDIOLAB_HOME", str(tmp_path / name))
+        made = speech.emotion(20).check()
+        prints.append(folder_print(made.root))
+    assert prints[0] == prints[1] and made.root.name == "speech-emotion-n20-s0"
+    plan = speech.plan_emotion(20)
+    assert {"intensity", *speech.CLUES, "level"} <= set(plan) <= set(made.table)
+    assert made.table.intensity.tolist() == plan.intensity.tolist()
+    words = made.sidecar("words").groupby("path", sort=False).word.apply(" ".join)
+    assert (words.loc[made.table.path] == made.table.text.str.strip(".").to_numpy()).all()

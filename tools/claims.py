@@ -63,6 +63,8 @@ def _row(record):
     value = record["value"]
     measured = value if isinstance(value, str) else format(value, ".4g")       # NaN and infinity are stored as text
     note = "time, not enforced" if record["timing"] else "" if record["holds"] else "does not hold"
+    if "card" in record:
+        note = f"from the model's card, without {record['card']}"
     cells = [record["name"], f"{measured} {record['unit']}".rstrip(), bound_text(record), note]
     return [cell.replace("|", r"\|") for cell in cells]
 

@@ -58,7 +58,7 @@ def environment(root, scratch):
     """
     personal = {"AUDIOLAB_MIRROR", "MPLBACKEND", "PYTHONWARNINGS"}
     kept = {name: value for name, value in os.environ.items() if name not in personal}
-    return {**kept, **settings(scratch), "AUDIOLAB_HOME": str(root)}
+    return {**kept, **settings(scratch), "AUDIOLAB_HOME": str(root), "AUDIOLAB_BUILDING": "1"}
 
 
 def run(nb, folder, env, title="", limit=LIMIT):

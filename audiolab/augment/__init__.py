@@ -5,10 +5,10 @@ Each works on one signal, a NumPy array, and those that models train with on a b
 generator in the open: NumPy's for arrays, torch's for tensors.
 """
 
-from .pictures import mixup, spec_augment, time_warp
+from .pictures import mixup, spec_augment, time_shift, time_warp
 from .room import HIGH_BAND, HIGH_DECAY, MIXING_TIME, SPEED_OF_SOUND, shoebox
 from .signals import gain, mix_at_snr, reverberate
 from .vocoder import pitch_shift, time_stretch
 
 __all__ = ["HIGH_BAND", "HIGH_DECAY", "MIXING_TIME", "SPEED_OF_SOUND", "gain", "mix_at_snr", "mixup", "pitch_shift",
-           "reverberate", "shoebox", "spec_augment", "time_stretch", "time_warp"]
+           "reverberate", "shoebox", "spec_augment", "time_shift", "time_stretch", "time_warp"]

@@ -113,6 +113,35 @@ def _warped(pictures, warp, draw):
     return torch.lerp(pictures.gather(-1, low), pictures.gather(-1, low + 1), part.expand(pictures.shape))
 
 
+def time_shift(x, most=10, generator=None):
+    """Move each spectrogram of a batch in time, by -most … most frames; its first or last frame fills the gap.
+
+    Parameters
+    ----------
+    x, generator
+        As in `spec_augment`.
+    most : int
+        Frames.
+
+    Returns
+    -------
+    np.ndarray or torch.Tensor, shape and dtype of `x`
+
+    Raises
+    ------
+    ValueError
+        As `spec_augment`.
+
+    Taught in: notebooks/06_classification.ipynb, "How small can it be?"
+    """
+    import torch
+
+    pictures, draw, back = _pictures(x, generator)
+    n = (draw(len(pictures), 1) * (2 * most + 1)).floor().long() - most
+    at = (torch.arange(pictures.shape[-1]) - n).clamp(0, pictures.shape[-1] - 1)                # [batch, time]
+    return back(pictures.gather(-1, at.to(pictures.device)[:, None, None].expand(pictures.shape)))
+
+
 def mixup(x, alpha=0.2, generator=None):
     """Mix each example of a batch with another: ``weight * x + (1 - weight) * x[partner]``.
 

@@ -315,6 +315,28 @@ def check(name):
         Corpus(root).check()
 
 
+def at_hand(name):
+    """Whether a data set can be had without the network: from disk or from ``AUDIOLAB_MIRROR``.
+
+    Never while notebooks are built for the repository (``AUDIOLAB_BUILDING``), so that they hold no recordings of
+    others, whatever is on the author's disk.
+
+    Parameters
+    ----------
+    name : str
+        One of `DATASETS`.
+
+    Returns
+    -------
+    bool
+
+    Taught in: notebooks/06_classification.ipynb, "How small can it be?"
+    """
+    if os.environ.get("AUDIOLAB_BUILDING"):
+        return False
+    return (paths.data("raw", name) / "corpus.json").exists() or _mirror(name) is not None
+
+
 def fetch(name):
     """Folder of a data set: from disk, else from ``AUDIOLAB_MIRROR``, else from the network.
 

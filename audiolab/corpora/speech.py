@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import corpus, paths
+from .. import corpus, paths, preprocess
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 #: The 35 words of the Speech Commands corpus (version 2), so that synthetic and real clips go together.
@@ -32,6 +32,21 @@ COMMANDS = (
     "bed", "bird", "cat", "dog", "happy", "house", "marvin", "sheila", "tree", "wow",
     "backward", "forward", "follow", "learn", "visual",
 )  # fmt: skip
+
+#: What is said with emotion: neither glad nor sad, and short.
+PHRASES = (
+    "The door is open.", "It is seven o'clock.", "The letter came today.", "She is at work.", "We leave on Monday.",
+    "He took the train.", "It will rain tonight.", "I have the keys.", "They live next door.", "This is my coat.",
+    "The phone is ringing.", "You left your bag.", "The water is warm.", "My brother is here.", "There are two boxes.",
+    "The shop is closed.", "I saw the doctor.", "Your tea is ready.", "The car is outside.", "We need more bread.",
+)  # fmt: skip
+
+# What makes `emotion` as hard as it is. A clue is `middle + slope * (intensity - 1/2)`, plus a scatter of its own
+# (standard deviation). The middles of pitch and rate are the voice's, drawn from a range for each voice.
+CLUES = {"pitch": (36, 6), "pitch_range": (60, 10), "rate": (80, 12), "tilt": (18, 3)}     # slope, scatter
+VOICE_PITCH, VOICE_RATE = (35, 65), (160, 220)
+SHELF = 1000                    # Hz, above which the tilt lifts
+LEVEL = (-45.0, -25.0)          # dBFS, RMS of a clip, whatever its intensity: microphones stand near and far
 
 # A voice is a variant (throat and larynx) with an accent. Left out of espeak-ng's variants are those with
 # an echo, because rooms are augmentation; those of its second synthesiser (klatt 6), which draws on the
@@ -51,7 +66,7 @@ _HELD_OUT_ACCENTS = ("en-029", "en-gb-scotland", "en-us-nyc")
 _SYNCHRONOUS = 2                # espeak_AUDIO_OUTPUT: hand the samples to a callback and return when done
 _PHONEME_EVENTS, _IPA = 1, 2    # options of espeak_Initialize
 _UTF8 = 1
-_RATE, _PITCH = 1, 3            # espeak_PARAMETER
+_RATE, _PITCH, _RANGE = 1, 3, 4                     # espeak_PARAMETER
 _END, _WORD, _PHONEME = 0, 1, 7                     # espeak_EVENT_TYPE
 _lock = threading.Lock()        # the library keeps one state for the whole process
 
@@ -74,7 +89,7 @@ class _Event(ctypes.Structure):
 # ---------------------------------------------------------------------------------------- speaking
 
 
-def say(text, voice="en-us", rate=175, pitch=50):
+def say(text, voice="en-us", rate=175, pitch=50, pitch_range=50):
     """Speak a text.
 
     Parameters
@@ -87,6 +102,8 @@ def say(text, voice="en-us", rate=175, pitch=50):
         Words per minute, 80 to 450.
     pitch : int
         0 to 100, 50 being the voice's own.
+    pitch_range : int
+        How far the melody goes up and down: 0 to 100, 0 being monotonous and 50 the voice's own.
 
     Returns
     -------
@@ -99,16 +116,16 @@ def say(text, voice="en-us", rate=175, pitch=50):
     Raises
     ------
     ValueError
-        If `text` is empty or holds nothing that can be spoken, the voice does not exist, or `rate`
-        or `pitch` is out of range.
+        If `text` is empty or holds nothing that can be spoken, the voice does not exist, or `rate`,
+        `pitch` or `pitch_range` is out of range.
 
     Taught in: notebooks/00_start_here.ipynb, "What does my voice look like?"
     """
-    y, sr, _ = _speak(text, voice, rate, pitch)
+    y, sr, _ = _speak(text, voice, rate, pitch, pitch_range)
     return y, sr
 
 
-def say_with_times(text, voice="en-us", rate=175, pitch=50):
+def say_with_times(text, voice="en-us", rate=175, pitch=50, pitch_range=50):
     """Speak a text, and tell when each word and each phoneme sounds.
 
     The times are the synthesiser's own, to the sample, but for two habits of it. Before a stop (p, t,
@@ -118,7 +135,7 @@ def say_with_times(text, voice="en-us", rate=175, pitch=50):
 
     Parameters
     ----------
-    text, voice, rate, pitch
+    text, voice, rate, pitch, pitch_range
         As in `say`. Words that are spelled out, not numerals, so that each has its place in the text.
 
     Returns
@@ -137,7 +154,8 @@ def say_with_times(text, voice="en-us", rate=175, pitch=50):
         As `say`.
     """
     # espeak-ng slurs some pairs, such as "of the", into one word. A no-break space keeps them apart.
-    y, sr, events = _speak(re.sub(r"(?<=\w)[ -](?=\w)", "\N{NO-BREAK SPACE}", text), voice, rate, pitch)
+    apart = re.sub(r"(?<=\w)[ -](?=\w)", "\N{NO-BREAK SPACE}", text)
+    y, sr, events = _speak(apart, voice, rate, pitch, pitch_range)
     marks = [(sample, name) for kind, sample, name, _ in events if kind == _PHONEME] + [(len(y), "")]
     sounding = np.flatnonzero(y)
     silence = [0]                                   # where the silence before each mark begins
@@ -174,12 +192,13 @@ def say_with_times(text, voice="en-us", rate=175, pitch=50):
     return y, sr, words, phonemes
 
 
-def _speak(text, voice, rate, pitch):
+def _speak(text, voice, rate, pitch, pitch_range):
     """Samples, sampling rate and events ``(type, sample, phoneme, index in the text)``."""
     if not text.strip():
         raise ValueError("There is no text to speak.")
-    if not (80 <= rate <= 450 and 0 <= pitch <= 100):
-        raise ValueError(f"rate must be 80 to 450 and pitch 0 to 100, got {rate} and {pitch}.")
+    if not (80 <= rate <= 450 and 0 <= pitch <= 100 and 0 <= pitch_range <= 100):
+        raise ValueError("rate must be 80 to 450, pitch and pitch_range 0 to 100, "
+                         f"got {rate}, {pitch} and {pitch_range}.")
     chunks, events = [], []
 
     @ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
@@ -198,6 +217,7 @@ def _speak(text, voice, rate, pitch):
             raise ValueError(f'There is no voice called {voice!r}. Try "en-us", "en" (British) or "en-gb-scotland".')
         library.espeak_SetParameter(_RATE, int(rate), 0)
         library.espeak_SetParameter(_PITCH, int(pitch), 0)
+        library.espeak_SetParameter(_RANGE, int(pitch_range), 0)
         library.espeak_SetSynthCallback(receive)
         encoded = text.encode() + b"\0"
         library.espeak_Synth(encoded, ctypes.c_size_t(len(encoded)), 0, 0, 0, _UTF8, None, None)
@@ -348,6 +368,37 @@ def sentences(n=2000, seed=0, n_jobs=1):
     return _make("sentences", plan_sentences(n, seed), n, seed, n_jobs)
 
 
+def emotion(n=1200, seed=0, n_jobs=1):
+    """Corpus of short neutral sentences, spoken with more or less arousal: how much is to be told.
+
+    Aroused speakers raise pitch, widen its range, hasten, and put more energy into high frequencies (Scherer). So
+    does the synthesiser here: all four follow the intensity, each with a scatter of its own, from a pitch and a rate
+    that are the voice's. The level tells nothing. It is arousal by rule, not the emotion of anybody.
+
+    Parameters
+    ----------
+    n : int
+        Clips; a tenth of them validation, a tenth test. All say the same `PHRASES`.
+    seed : int
+        Another seed, other voices, intensities and scatter.
+    n_jobs : int
+        Processes that render; -1 for one per core. The result is the same.
+
+    Returns
+    -------
+    audiolab.corpus.Corpus
+        Columns as `digits`, and `intensity` (0 to 1, all alike often), `pitch_range` (as in `say`), `tilt` (dB above
+        `SHELF`) and `level` (dBFS, RMS); the same tables.
+
+    References
+    ----------
+    Scherer, "Vocal communication of emotion: a review of research paradigms", 2003.
+
+    Taught in: notebooks/06_classification.ipynb, "How much, instead of what?"
+    """
+    return _make("emotion", plan_emotion(n, seed), n, seed, n_jobs, render_emotion)
+
+
 def plan_digits(n=2000, length=(1, 7), seed=0):
     """Plan of `digits`, a row for each clip; see `audiolab.corpus.make`."""
     least, most = length
@@ -390,6 +441,22 @@ def plan_sentences(n=2000, seed=0):
     return plan.assign(text=np.concatenate(texts))
 
 
+def plan_emotion(n=1200, seed=0):
+    """Plan of `emotion`, a row for each clip; see `audiolab.corpus.make`."""
+    plan, rng = _plan("emotion", n, seed)
+    intensity = rng.uniform(size=n)
+    pitch, rate = (pd.Series(rng.uniform(*span, len(voices())), voices().voice)[plan.group].to_numpy()
+                   for span in (VOICE_PITCH, VOICE_RATE))
+    middle = {"pitch": pitch, "pitch_range": 50, "rate": rate, "tilt": 0}
+    clue = {name: middle[name] + slope * (intensity - 0.5) + scatter * rng.normal(size=n)
+            for name, (slope, scatter) in CLUES.items()}
+    whole = {name: np.clip(np.round(clue[name]), *limits).astype(int)
+             for name, limits in {"pitch": (0, 100), "pitch_range": (0, 100), "rate": (80, 450)}.items()}
+    texts = [corpus.deal(rng, PHRASES, len(part)) for _, part in plan.groupby("split", sort=False)]
+    return plan.assign(text=np.concatenate(texts), intensity=intensity.round(4), **whole, tilt=clue["tilt"].round(2),
+                       level=rng.uniform(*LEVEL, n).round(2))
+
+
 def render(row):
     """Speak one row of a plan.
 
@@ -404,6 +471,26 @@ def render(row):
         With the tables ``words`` and ``phonemes``.
     """
     y, sr, words, phonemes = say_with_times(row["text"], row["group"], row["rate"], row["pitch"])
+    return corpus.Clip(y, sr, {"words": words, "phonemes": phonemes})
+
+
+def render_emotion(row):
+    """Speak one row of `plan_emotion`, tilt its spectrum by the shelf ``H(s) = (g s + w) / (s + w)``, set its level.
+
+    Parameters
+    ----------
+    row : dict
+        With `pitch_range`, `tilt` and `level`, and what `render` needs.
+
+    Returns
+    -------
+    audiolab.corpus.Clip
+        With the tables ``words`` and ``phonemes``.
+    """
+    y, sr, words, phonemes = say_with_times(row["text"], row["group"], row["rate"], row["pitch"], row["pitch_range"])
+    high = preprocess.filter_signal(y, preprocess.butterworth(1, SHELF, sr, "highpass"))
+    y = y + (10 ** (row["tilt"] / 20) - 1) * high               # = (g s + w) / (s + w), with g the gain
+    y = preprocess.normalize(y, sr, to="rms", level=row["level"])
     return corpus.Clip(y, sr, {"words": words, "phonemes": phonemes})
 
 
@@ -426,7 +513,7 @@ def _plan(name, n, seed):
     return plan, rng
 
 
-def _make(name, plan, n, seed, n_jobs):
+def _make(name, plan, n, seed, n_jobs, render=render):
     """The corpus in ``data/raw``. Its sounds are free of espeak-ng's licence; its sentences are the course's."""
     folder = f"speech-{name}-n{n}-s{seed}"
     return corpus.make(paths.data("raw", folder), plan, render, n_jobs=n_jobs, desc=folder, licence="CC-BY-4.0")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .. import audio, batch, paths
-from ..corpus import Corpus, CorpusError, digest, write_table
+from ..corpus import Corpus, CorpusError, digest, read_table, write_table
 
 VERSION = 2                     # of the features here: raise it when one gives other numbers, so that all is done anew
 ABOUT = "features.json"         # which function with which parameters, of which corpus, in which layout
@@ -75,6 +75,65 @@ class FeatureSet(Corpus):
         part = super().select(rows)
         part._about, part._map = self._about, self._map
         return part
+
+    def tensors(self, frames=None, fill=0.0, target="label"):
+        """All clips as one batch, as `audiolab.training.fit` takes it.
+
+        Parameters
+        ----------
+        frames : int, optional
+            Length of every picture: longer clips are cut at both ends alike, shorter ones filled up at both ends.
+            When not given, all must be of one length.
+        fill : float
+            What to fill up with: ``math.log(1e-5)`` is the silence of a log-mel.
+        target : str
+            Column of the table that is to be told: texts, or numbers.
+
+        Returns
+        -------
+        x : torch.Tensor, shape [clips, 1, rows, frames], float32
+        y : torch.Tensor, shape [clips], int64, or [clips, 1], float32
+            The place of each clip's text among `names`, or its number.
+
+        Raises
+        ------
+        CorpusError
+            If there is no such column, or the clips differ in length and `frames` is not given.
+
+        Taught in: notebooks/06_classification.ipynb, "What does a picture keep that a mean has lost?"
+        """
+        import torch
+
+        lengths = set(self.table.frames)
+        if frames is None and len(lengths) > 1:
+            raise CorpusError(f"The clips of {self.root.name!r} have {min(lengths)} to {max(lengths)} frames: say how "
+                              "many each should have, as tensors(frames=...).")
+        names = self.names(target)
+        frames = frames or lengths.pop()
+        pictures = []
+        for start, n in zip(self.table.start, self.table.frames, strict=True):
+            cut, short = max(0, n - frames) // 2, max(0, frames - n)
+            picture = self.array[start + cut : start + cut + min(n, frames)]                   # time first
+            pictures.append(np.pad(picture, ((short // 2, short - short // 2), (0, 0)), constant_values=fill))
+        x = torch.from_numpy(np.stack(pictures).transpose(0, 2, 1)[:, None].astype(np.float32))
+        if names:
+            return x, torch.tensor([names.index(text) for text in self.table[target]])
+        return x, torch.tensor(self.table[target].to_numpy(np.float32))[:, None]
+
+    def names(self, target="label"):
+        """The texts that a column holds in the whole folder, in the order in which they are numbered; none for numbers.
+
+        Raises
+        ------
+        CorpusError
+            If there is no such column.
+        """
+        if target not in self.table:
+            raise CorpusError(f"The clips of {self.root.name!r} have no {target!r}; there are {', '.join(self.table)}.")
+        if target == "label":
+            return self.labels
+        whole = read_table(self.root / "metadata.csv")[target]
+        return [] if pd.api.types.is_numeric_dtype(whole) else sorted(set(whole))
 
     def __getstate__(self):
         return {**self.__dict__, "_map": None}                  # another process maps the file itself

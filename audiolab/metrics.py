@@ -1,0 +1,203 @@
+"""How good, and how sure: the field's measures under the field's names, by the libraries that own them.
+
+A figure from few clips is a draw: beside it belongs the interval in which it would fall for other clips of the kind.
+Answers that do not stand beside the truth one by one (other shapes, none at all, NaN or nothing among them, names
+beside numbers) are a ValueError in each of them.
+"""
+
+import numpy as np
+import pandas as pd
+
+
+def confusion_matrix(truth, predicted, labels):
+    """How often each class was taken for each.
+
+    Parameters
+    ----------
+    truth, predicted : array_like, shape [n]
+    labels : sequence, length k
+        All classes, in the order of rows and columns.
+
+    Returns
+    -------
+    np.ndarray of int, shape [k, k]
+        ``[i, j]`` clips of class i were called j.
+
+    Raises
+    ------
+    ValueError
+        If a class occurs that is not among `labels`.
+
+    Taught in: notebooks/06_classification.ipynb, "What is taken for what?"
+    """
+    from sklearn.metrics import confusion_matrix
+
+    truth, predicted = _beside(truth, predicted)
+    if unknown := {*truth.tolist(), *predicted.tolist()} - {*np.asarray(labels).tolist()}:
+        raise ValueError(f"Not among the labels: {', '.join(map(repr, sorted(unknown)))}. Name all classes.")
+    return confusion_matrix(truth, predicted, labels=labels)
+
+
+def accuracy(truth, predicted):
+    """Share of clips that got the right name, 0 to 1.
+
+    Taught in: notebooks/06_classification.ipynb, "What is taken for what?"
+    """
+    truth, predicted = _beside(truth, predicted)
+    return float(np.mean(truth == predicted))
+
+
+def macro_f1(truth, predicted):
+    """Mean over the classes in `truth` of F1, the harmonic mean of precision and recall: 0 to 1.
+
+    Every class counts alike, however rare. A class that is never predicted has F1 = 0.
+
+    Taught in: notebooks/06_classification.ipynb, "What is taken for what?"
+    """
+    from sklearn.metrics import f1_score
+
+    truth, predicted = _beside(truth, predicted)
+    return float(f1_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0.0))
+
+
+def wilson(right, n, level=0.95):
+    """Interval of a share, from `right` of `n` independent trials (Wilson, 1927).
+
+    Unlike ``p ± 1.96 sqrt(p (1 - p) / n)`` it does not shrink to nothing at 0 or 1.
+
+    Parameters
+    ----------
+    right, n : int
+    level : float
+        How often such an interval holds the true share.
+
+    Returns
+    -------
+    low, high : float
+
+    Raises
+    ------
+    ValueError
+        If `right` is no whole number from 0 to `n`, there is no trial, or `level` is not between 0 and 1.
+
+    Taught in: notebooks/06_classification.ipynb, "How sure are we?"
+    """
+    from scipy.stats import binomtest
+
+    if not (0 <= right <= n and n > 0 and right % 1 == n % 1 == 0 and 0 < level < 1):
+        raise ValueError(f"{right} right of {n} at level {level}: counts are whole, 0 to n with n at least 1, and the "
+                         "level is between 0 and 1, such as 0.95.")
+    low, high = binomtest(int(right), int(n)).proportion_ci(level, method="wilson")
+    return float(low), float(high)
+
+
+def bootstrap(score, *arrays, groups=None, level=0.95, draws=1000, seed=0):
+    """Interval of a score by drawing the clips again and again, with replacement (percentile bootstrap).
+
+    Parameters
+    ----------
+    score : callable
+        ``score(*arrays) -> float``.
+    *arrays : np.ndarray, shape [n, …]
+        What it is computed from, drawn together: ``bootstrap(macro_f1, truth, predicted)``. For a difference of two
+        models pass both predictions, so that both are asked about the same clips.
+    groups : np.ndarray, shape [n], optional
+        Clips that belong together (of one speaker) are drawn together.
+    level : float
+    draws, seed : int
+
+    Returns
+    -------
+    low, high : float
+
+    Raises
+    ------
+    ValueError
+        If the arrays or `groups` differ in length, there are fewer than two clips or groups to draw from, a group is
+        NaN, `level` is not between 0 and 1, or the score of a draw is NaN.
+
+    References
+    ----------
+    Efron and Tibshirani, "An introduction to the bootstrap", 1993, chapter 13.
+
+    Taught in: notebooks/06_classification.ipynb, "How sure are we?"
+    """
+    rng, arrays = np.random.default_rng(seed), [np.asarray(a) for a in arrays]
+    n = len(arrays[0])
+    groups = np.arange(n) if groups is None else np.asarray(groups)
+    if lengths := {len(a) for a in (*arrays, groups)} - {n}:
+        raise ValueError(f"Drawn together are arrays of one length, not of {n} and {sorted(lengths)[0]}.")
+    if len(set(groups.tolist())) < 2 or pd.isna(groups).any() or not 0 < level < 1:
+        raise ValueError("Needed are two clips or groups at least, none of them NaN, and a level between 0 and 1: "
+                         "what was drawn once says nothing about other draws.")
+    which = np.unique(groups, return_inverse=True)[1]
+    members = [np.flatnonzero(which == g) for g in range(which.max() + 1)]
+    scores = []
+    for _ in range(draws):
+        at = np.concatenate([members[g] for g in rng.integers(len(members), size=len(members))])
+        scores.append(score(*(a[at] for a in arrays)))
+    if np.isnan(scores).any():
+        raise ValueError("The score of some draws is NaN: is it defined where a class happens to be absent?")
+    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def mcnemar(truth, one, other):
+    """Whether two models that were asked about the same clips differ: p-value of McNemar's exact test.
+
+    Only clips that one has right and the other wrong tell. If both were equally good, each would fall to either side
+    like a coin.
+
+    Parameters
+    ----------
+    truth, one, other : array_like, shape [n]
+
+    Returns
+    -------
+    float
+        How often equally good models would differ so much or more; 1 when they never do.
+
+    References
+    ----------
+    McNemar, "Note on the sampling error of the difference between correlated proportions", 1947.
+
+    Taught in: notebooks/06_classification.ipynb, "How sure are we?"
+    """
+    from scipy.stats import binomtest
+
+    truth, one, other = _beside(truth, one, other)
+    first, second = truth == one, truth == other
+    only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
+    return float(binomtest(only_first, only_first + only_second).pvalue) if only_first + only_second else 1.0
+
+
+def mean_absolute_error(truth, estimate):
+    """MAE: by how much an estimate is off on average, in its own unit.
+
+    Taught in: notebooks/06_classification.ipynb, "How much, instead of what?"
+    """
+    truth, estimate = _beside(truth, estimate)
+    return float(np.mean(np.abs(np.subtract(truth, estimate, dtype=float))))
+
+
+def mean_squared_error(truth, estimate):
+    """MSE: the mean of the squared error, in which large ones weigh more.
+
+    Taught in: notebooks/06_classification.ipynb, "How much, instead of what?"
+    """
+    truth, estimate = _beside(truth, estimate)
+    return float(np.mean(np.subtract(truth, estimate, dtype=float) ** 2))
+
+
+def _beside(truth, *answers):
+    """All as arrays, refused unless each answer stands beside its truth."""
+    arrays = [np.asarray(a) for a in (truth, *answers)]
+    if len({a.shape for a in arrays}) > 1:                      # [n] and [n, 1] would be compared each with each
+        raise ValueError(f"One answer for each clip: the shapes are {' and '.join(str(a.shape) for a in arrays)}.")
+    if not arrays[0].size:
+        raise ValueError("There is no clip to measure on.")
+    if any(pd.isna(a).any() for a in arrays):
+        raise ValueError("There is NaN, or nothing, among the answers or the truth.")
+    if len({isinstance(a.flat[0], str) for a in arrays}) > 1:
+        raise ValueError("Names stand beside numbers: turn one into the other first.")
+    return arrays

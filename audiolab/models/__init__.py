@@ -1,0 +1,12 @@
+"""Models, a file for each task, and the checkpoints of the course: ``models.load(name) -> (model, card)``."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["classify", "checkpoints"],
+    submod_attrs={
+        "checkpoints": ["build", "load", "names", "save", "size"],
+        "classify": ["AttentionPooling", "AudioTransformer", "CNN", "CRNN", "DSCNN", "RNN", "WaveCNN"],
+    },
+)

@@ -1,0 +1,175 @@
+"""Checkpoints are what their cards say, and recipes make them, also after an interruption."""
+
+import functools
+import json
+import math
+
+import pytest
+import torch
+
+from audiolab import cli, corpus, models, paths, recipes, training
+from audiolab.corpora import remote, scenes, speech
+from audiolab.recipes import RECIPES, Recipe
+
+CHECKPOINTS = models.names()
+
+
+# ---- what is shipped ----------------------------------------------------------------------------------
+
+
+def test_every_recipe_has_a_checkpoint_and_the_other_way_round():
+    assert sorted(RECIPES) == CHECKPOINTS
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_card_and_weights_belong_together_and_are_small(name):
+    model, card = models.load(name)
+    file = paths.course() / "data" / "checkpoints" / f"{name}.safetensors"
+    assert file.stat().st_size < 4e6
+    assert card["name"] == name and card["parameters"] == models.size(model)
+    assert {"title", "corpus", "feature", "seed", "steps", "machine", "licence"} <= set(card)
+    assert card["epochs"] == RECIPES[name].epochs and RECIPES[name].fit.items() <= card["options"].items()
+    assert not model.training
+    assert card["seconds"] <= 90 * 60
+
+
+def test_all_checkpoints_together_are_small():
+    files = (paths.course() / "data" / "checkpoints").glob("*.safetensors")
+    assert sum(file.stat().st_size for file in files) < 40e6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_a_checkpoint_is_worth_what_its_card_says(name):
+    if "fsdd" in name and not remote.at_hand("fsdd"):
+        pytest.skip("needs AUDIOLAB_MIRROR")
+    said, found = models.load(name)[1]["metrics"]["test"], recipes.evaluate(name)
+    assert said.keys() == found.keys() and said["clips"] == found["clips"]
+    slack = 1.5 / said["clips"]                                 # a clip on the border, on another processor
+    for key in said.keys() - {"clips", "right"}:
+        assert found[key] == pytest.approx(said[key], abs=2 * slack), key
+    assert abs(said.get("right", 0) - found.get("right", 0)) <= 1
+
+
+@pytest.mark.slow
+def test_the_digits_card_tells_how_it_fares_on_real_voices():
+    if not remote.at_hand("fsdd"):
+        pytest.skip("needs AUDIOLAB_MIRROR")
+    recipe, (model, card) = RECIPES["keywords-dscnn-digits"], models.load("keywords-dscnn-digits")
+    found = recipes.measured(model, *recipes.tensors(recipe, recipes.data(recipe, 1, recipe.also["fsdd"]), "test"))
+    assert abs(found["right"] - card["metrics"]["fsdd"]["right"]) <= 2
+
+
+def test_the_bounds_of_the_curriculum_stand_on_the_cards():
+    card = {name: models.load(name)[1] for name in CHECKPOINTS}
+    assert card["events-crnn-scenes"]["metrics"]["test"]["macro_f1"] >= 0.95
+    assert card["genres-cnn-music"]["metrics"]["test"]["macro_f1"] >= 0.85
+    spotter = card["keywords-dscnn-fsdd"]
+    shares = sorted(one["accuracy"] for one in spotter["seeds"].values())
+    assert spotter["parameters"] <= 24000 and len(shares) == 5 and shares[2] >= 0.993
+    assert spotter["metrics"]["test"]["accuracy"] == shares[2]
+
+
+def test_test_clips_alone_are_those_of_the_whole_corpus():
+    whole = speech.plan_digits(3000, (1, 1))
+    alone = RECIPES["keywords-dscnn-digits"].test.args[1]()
+    assert alone.equals(whole) and (whole.split == "test").sum() == 300
+
+
+# ---- making one ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A course of its own, so that nothing of this one is replaced, with one quick recipe."""
+    (tmp_path / "exercises").mkdir()
+    monkeypatch.setenv("AUDIOLAB_HOME", str(tmp_path))
+    monkeypatch.setitem(RECIPES, "events-rnn-few", QUICK)
+    return tmp_path
+
+
+def few(n_jobs=1):
+    plan = scenes.plan_events(240)
+    rows = plan[plan.label.isin(["rain", "alarm"])].assign(split=["train"] * 28 + ["validation"] * 4 + ["test"] * 8)
+    return corpus.make(paths.data("raw", "few"), rows, scenes.render_event, n_jobs=n_jobs)
+
+
+QUICK = Recipe("tells rain from alarms", few, few, "CC0-1.0", models.RNN, 4, changed=recipes.hidden,
+               fit=dict(lr=3e-3, batch_size=8), seeds=(0, 1, 2))
+
+
+@pytest.mark.slow
+def test_a_recipe_makes_weights_and_card_also_after_an_interruption(home, monkeypatch, capsys):
+    fit, calls = training.fit, []
+
+    def interrupted(*args, **options):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return fit(*args, **options)
+
+    monkeypatch.setattr(training, "fit", interrupted)
+    assert cli.main(["train", "events-rnn-few"]) == 130
+    assert models.names() == [] and len(list((home / "data/runs/events-rnn-few").glob("*-1.pt"))) == 1
+    assert cli.main(["train", "events-rnn-few"]) == 0
+    said = capsys.readouterr().out
+    _, card = models.load("events-rnn-few")
+    assert f"{card['parameters']:,} parameters" in said and "macro_f1" in said
+    assert card["labels"] == ["alarm", "rain"] and len(card["seeds"]) == 3 and card["corpus"] == "few"
+    shares = sorted(one["accuracy"] for one in card["seeds"].values())
+    kept = card["metrics"]["test"]
+    assert kept == card["seeds"][str(card["seed"])] and kept["accuracy"] == shares[1]
+    assert recipes.evaluate("events-rnn-few") == kept
+    assert cli.main(["train", "--check", "events-rnn-few"]) == 0
+    json.loads((home / "data/checkpoints/events-rnn-few.json").read_text("utf-8"))
+
+
+def test_unknown_names_are_refused_with_those_that_there_are(capsys):
+    assert cli.main(["train", "events-crnn-moon"]) == 2
+    assert "There are: events-cnn-scenes" in capsys.readouterr().err
+    assert cli.main(["train"]) == 0
+    assert "keywords-dscnn-fsdd" in capsys.readouterr().out
+
+
+# ---- what recipes do to their clips -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change", [recipes.hidden, recipes.retold, recipes.transposed, recipes.retuned])
+def test_changes_keep_shape_and_targets_and_come_from_the_generator(change):
+    x, y = torch.randn(4, 1, 40, 64), torch.arange(4)
+    first, second, other = (change(x, y, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert first[0].shape == x.shape and torch.equal(first[1], y)
+    assert torch.equal(first[0], second[0]) and not torch.equal(first[0], other[0])
+
+
+def test_transposing_moves_rows_without_wrapping_round():
+    x = torch.full((1, 1, 72, 60), -80.0)
+    x[0, 0, 0] = 0.0                                            # the lowest row sounds
+    for seed in range(20):
+        changed, _ = recipes.transposed(x, torch.zeros(1), torch.Generator().manual_seed(seed))
+        assert changed[0, 0, 60:].max() <= x.mean() + 1e-3      # nothing of it at the top
+
+
+def test_words_are_pictures_at_the_rate_of_the_real_ones():
+    picture = recipes.word_picture(torch.zeros(22050).numpy(), 22050)
+    assert picture.shape == (40, 101) and picture.max() == pytest.approx(math.log(1e-5))
+
+
+def test_pictures_become_one_batch(home):
+    from audiolab import features
+
+    pictures = features.extract(few(), functools.partial(features.log_mel))
+    x, y = pictures.split("test").tensors()
+    assert x.shape == (8, 1, 64, 201) and x.dtype == torch.float32 and y.dtype == torch.int64
+    one, _, row = pictures.split("test")[0]
+    assert torch.equal(x[0, 0], torch.from_numpy(one)) and pictures.labels[y[0]] == row["label"]
+    assert set(y.tolist()) == {0, 1}
+    short, long = pictures.tensors(frames=101)[0], pictures.tensors(frames=301, fill=-9.0)[0]
+    assert torch.equal(short, pictures.tensors()[0][..., 50:151])
+    assert torch.equal(long[..., 50:251], pictures.tensors()[0]) and (long[..., :50] == -9).all()
+    level = pictures.tensors(target="level")[1]
+    assert level.shape == (40, 1) and level.dtype == torch.float32
+    where = pictures.split("test").tensors(target="background")[1]
+    assert [pictures.names("background")[i] for i in where] == pictures.split("test").table.background.tolist()
+    with pytest.raises(corpus.CorpusError, match="have no 'mood'; there are path"):
+        pictures.tensors(target="mood")
