@@ -4,8 +4,9 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["explorer", "features", "fundamentals", "listening", "live", "preprocessing", "recorder"],
+    submodules=["clips", "explorer", "features", "fundamentals", "listening", "live", "preprocessing", "recorder"],
     submod_attrs={
+        "clips": ["confusion", "sound_map"],
         "explorer": ["choice", "explore", "slider"],
         "features": ["mel_bands", "window_length"],
         "fundamentals": ["additive", "aliasing", "bit_depth"],

@@ -15,6 +15,7 @@ from IPython.utils.capture import RichOutput
 
 from .. import plots
 
+STATIC = Path(__file__).parent / "static"
 VIEW = "application/vnd.jupyter.widget-view+json"
 _CAPTURING = contextvars.ContextVar("capturing", default=None)      # the publisher of a thread that runs `_run`
 
@@ -58,8 +59,20 @@ def explore(function, **controls):
     Taught in: notebooks/01_fundamentals.ipynb, "How often must we look?"
     """
     explorer = Explorer(function, controls)
-    bundle, metadata = {VIEW: explorer._repr_mimebundle_()[0][VIEW]}, {}
-    if pictures := [o for o in explorer.first if "image/png" in o.data]:
+    present(explorer, explorer.first)
+
+
+def present(widget, outputs):
+    """Display a widget, and with it the picture that a page without a kernel shows.
+
+    Parameters
+    ----------
+    widget : anywidget.AnyWidget
+    outputs : list of IPython.utils.capture.RichOutput
+        The first picture among them is taken.
+    """
+    bundle, metadata = {VIEW: widget._repr_mimebundle_()[0][VIEW]}, {}
+    if pictures := [o for o in outputs if "image/png" in o.data]:
         bundle |= {"image/png": pictures[0].data["image/png"], "text/plain": _alt(pictures[0])}
         metadata = {"image/png": _about(pictures[0]) | {"alt": _alt(pictures[0])}}
     display(bundle, metadata=metadata, raw=True)
@@ -82,8 +95,8 @@ class Explorer(anywidget.AnyWidget):
         What the function displayed at first.
     """
 
-    _esm = Path(__file__).parent / "static" / "explorer.js"
-    _css = Path(__file__).parent / "static" / "explorer.css"
+    _esm = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("kernel.js", "explorer.js"))
+    _css = STATIC / "explorer.css"
     controls = traitlets.List().tag(sync=True)
     values = traitlets.Dict().tag(sync=True)
     outputs = traitlets.List().tag(sync=True)

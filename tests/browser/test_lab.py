@@ -168,3 +168,83 @@ def test_a_listening_test_is_taken_blind_and_by_keyboard(lab, notebook):
             "table => [...table.tBodies[0].rows].map(row => [row.cells[0].textContent, row.cells[2].textContent])",
             test.get_by_role("table").element_handle()):
         assert version in ("fine version", "coarse version", "low anchor") and mean in ("100.0", "51.0", "0.0")
+
+
+TONES = """import numpy as np
+import pandas as pd
+import audiolab as al
+labels = ["<img src=x>"] * 4 + ["siren"] * 8
+plan = pd.DataFrame({"path": [f"{i}.flac" for i in range(12)], "label": labels, "hz": range(300, 900, 50)})
+tone = lambda row: al.corpus.Clip(al.synth.tone(row["hz"], 2, 8000, 0.3), 8000)
+tones = al.corpus.make(al.paths.work("tones"), plan, tone)"""
+
+
+def test_the_cells_of_a_confusion_matrix_are_heard_by_keyboard_and_while_a_cell_runs(lab, notebook):
+    page = notebook(lab.write(
+        "confusion.ipynb", TONES, "al.widgets.confusion(labels, ['siren'] * 11 + ['<img src=x>'], tones)",
+        "import time\nwhile not al.paths.work('over').exists():\n    time.sleep(0.1)"))
+    page.run(page.cell("import audiolab"))
+    matrix = page.cell("widgets.confusion")
+    page.run(matrix)
+    says, players = matrix.get_by_role("status"), matrix.locator("audio")
+    matrix.get_by_role("button", name="<img src=x> called <img src=x>: none").focus()
+    for key in ("ArrowLeft", "ArrowDown", "ArrowRight"):
+        page.page.keyboard.press(key)
+    cell = matrix.get_by_role("button", name="siren called siren: 7")
+    expect(cell).to_be_focused()
+    page.page.keyboard.press("Enter")
+    expect(says).to_have_text("siren called siren, clips 1 to 6 of 7.")
+    expect(cell).to_have_attribute("aria-current", "true")
+    expect(players).to_have_count(6)
+    matrix.get_by_role("button", name="1 more").press("Enter")
+    expect(says).to_have_text("siren called siren, clip 7 of 7.")
+    expect(players).to_have_count(1)
+    matrix.get_by_role("button", name="The first again").press("Space")
+    expect(players).to_have_count(6)
+    for player in (players.nth(0), players.nth(5)):
+        player.evaluate("audio => { audio.loop = true; return audio.play(); }")
+    expect(players.nth(0)).to_have_js_property("paused", True)
+    expect(players.nth(5)).to_have_js_property("paused", False)
+    assert plays(players.nth(1)) > 0
+
+    busy = page.cell("while not")
+    busy.locator(".cm-content").click()
+    page.page.keyboard.press("Control+Enter")
+    page.cell("widgets.confusion")
+    matrix.get_by_role("button", name="<img src=x> called siren: 4").click()
+    expect(matrix.locator("figcaption").last).to_have_text("<img src=x> called siren, clip 4 of 4")
+    matrix.get_by_role("button", name="<img src=x> called <img src=x>: none").click()
+    expect(says).to_have_text("No <img src=x> was called <img src=x>.")
+    expect(players).to_have_count(0)
+    expect(page.cell("while not").locator(".jp-InputPrompt")).to_have_text("[*]:")
+    (lab.work / "over").touch()
+
+
+def test_a_map_is_walked_and_heard(lab, notebook):
+    page = notebook(lab.write(
+        "map.ipynb", TONES, "points = np.stack([np.arange(12) // 2, np.arange(12) // 6], axis=1)\n"
+        "al.widgets.sound_map(points, tones)"))
+    page.run(page.cell("import audiolab"))
+    sounds = page.cell("widgets.sound_map")
+    page.run(sounds)
+    press, says = page.page.keyboard.press, sounds.get_by_role("status")
+
+    def point(number):
+        return sounds.get_by_role("button", name=re.compile(rf", clip {number} of 12$"))
+
+    point(1).focus()
+    for key, number in (("ArrowRight", 3), ("ArrowLeft", 1), ("ArrowLeft", 1), ("PageDown", 2), ("PageUp", 1),
+                        ("PageUp", 12), ("ArrowLeft", 9), ("ArrowLeft", 7), ("ArrowDown", 5)):
+        press(key)
+        expect(point(number)).to_be_focused()
+    press("Enter")
+    expect(says).to_have_text("siren, clip 5 of 12.")
+    expect(point(5)).to_have_attribute("aria-current", "true")
+    page.page.wait_for_function("audio => audio.currentTime > 0.2", arg=sounds.locator("audio").element_handle())
+    point(12).hover()
+    tip = sounds.locator(".tip")
+    expect(tip).to_have_text("siren, clip 12 of 12")
+    expect(tip).to_be_visible()
+    point(12).click()
+    expect(says).to_have_text("siren, clip 12 of 12.")
+    expect(sounds.locator("audio")).to_have_count(1)

@@ -1,6 +1,3 @@
-const PATIENCE = 10_000;                                    // milliseconds until the kernel is said to be silent
-const SILENT = "The kernel does not answer. If a cell is running, wait for it. If the kernel was restarted, run this cell again.";
-
 // Native inputs with their labels: reachable by keyboard and named to a screen reader by themselves.
 function build(control, values, moved) {
   const row = document.createElement("label");
