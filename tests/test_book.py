@@ -49,8 +49,8 @@ def test_it_is_built_without_a_warning(site):
 @pytest.mark.slow
 def test_every_notebook_has_a_page_and_no_solution_has(site):
     assert {f"{name}.html" for name in NOTEBOOKS} <= set(site.pages)
-    assert {"index.html", "teachers/index.html", "glossary.html", "bibliography.html", "results.html", "claims.html",
-            "data.html", "contributing.html", "api/index.html", "search.html"} <= set(site.pages)
+    assert {"index.html", "teachers/index.html", "glossary.html", "bibliography.html", "results.html", "learning.html",
+            "claims.html", "data.html", "contributing.html", "api/index.html", "search.html"} <= set(site.pages)
     assert [name for name in site.pages if "solution" in name] == []
     assert not any("BEGIN SOLUTION" in site.pages[f"{name}.html"].get_text() for name in NOTEBOOKS)
     in_order = [a["href"] for a in site.pages["index.html"].select("nav.bd-docs-nav a") if "notebooks/" in a["href"]]
@@ -169,7 +169,7 @@ def test_terms_lead_to_the_glossary_and_back(site):
             if page == "glossary.html":
                 linked.setdefault(anchor, f"{name}.html")
     for term in terms:
-        entry = site.pages["glossary.html"].find(id=f"term-{term.replace(' ', '-')}")
+        entry = site.pages["glossary.html"].find(id="term-" + re.sub(r"[^\w.]+", "-", term))
         assert entry is not None, term
         assert entry["id"] in linked, f"no chapter sets the term {term} in bold"
         back = [a["href"] for a in entry.find_next_sibling("dd").find_all("a")]

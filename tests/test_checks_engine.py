@@ -217,6 +217,14 @@ def test_a_known_mistake_is_not_named_where_it_does_no_harm():
         assert outcome.state == "failed" and not outcome.named, outcome.text
 
 
+def test_a_known_mistake_is_named_where_an_answer_returns_several_things():
+    both = Exercise("98.7", "both(y)", example=lambda: (np.arange(4.0),), hints=[])
+    both.output(lambda t, got, y: t.close(got[0], 2 * y, says="Wrong."))
+    both.mistake("That is the square.")(lambda y: (y**2, y.sum()))
+    for answer, named in ((lambda y: (y**2, y.sum()), "That is the square."), (lambda y: (y**2, y.max()), "")):
+        assert desk.judge(both, stages.judge, answer, seed=7).named == named
+
+
 def test_endless_loop_names_the_line_that_runs():
     outcome = outcome_of("x = 1\n    while True:\n        x = -x")
     assert "`while True:`" in outcome.text or "`x = -x`" in outcome.text
@@ -416,6 +424,16 @@ def test_a_process_killed_while_idle_is_replaced():
     assert worker.run(_pid, seconds=5)
 
 
+def test_a_process_that_loads_a_large_library_stays():
+    first = worker.run(_pid, seconds=5)
+    time.sleep(1.1)                     # loky looks at the memory once a second at most
+    worker.run(_grow, seconds=5)
+    try:
+        assert worker.run(_pid, seconds=5) == first
+    finally:
+        worker.run(_shrink, seconds=5)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a process there does not know its parent")
 def test_the_process_ends_with_its_kernel():
     code = (
@@ -439,6 +457,14 @@ def _alive(pid):
 
 def _pid(note):
     return os.getpid()
+
+
+def _grow(note):
+    sys.kept = np.ones(400 * 2**20, np.uint8)
+
+
+def _shrink(note):
+    vars(sys).pop("kept", None)         # of another process, if that one has ended
 
 
 def _settings(note):

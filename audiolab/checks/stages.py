@@ -456,7 +456,9 @@ def _known_mistake(t):
 
 
 def _agree(a, b):
-    """Whether two results are the same up to rounding."""
+    """Whether two results are the same up to rounding; of several results, each."""
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(_agree, a, b))
     a, b = as_array(a), as_array(b)
     return a.shape == b.shape and not np.any(difference(a, b) > tolerance(b, 1e-8, 1e-5))
 

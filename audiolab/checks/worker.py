@@ -111,7 +111,8 @@ def _start():
         from loky import ProcessPoolExecutor  # a pool of our own: the reusable one belongs to the learner
 
         _executor = ProcessPoolExecutor(
-            max_workers=1, timeout=900, initializer=_settle, initargs=(os.getpid(),), env={"MPLBACKEND": "Agg"}
+            max_workers=1, timeout=900, initializer=_settle, initargs=(os.getpid(),),
+            env={"MPLBACKEND": "Agg", "LOKY_MAX_MEMORY_LEAK_SIZE": str(MEMORY)},     # a late import is no leak
         )
     return _executor
 
