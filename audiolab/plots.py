@@ -474,7 +474,7 @@ def thumbnail(y, sr):
         return png(figure)
 
 
-def training(history, handle=None, *, title="The loss falls, on clips that it learns from and on others"):
+def training(history, handle=None):
     """Loss and score over the epochs of `audiolab.training.fit`, drawn again as they grow.
 
     Parameters
@@ -482,8 +482,6 @@ def training(history, handle=None, *, title="The loss falls, on clips that it le
     history : audiolab.training.History
     handle : IPython.display.DisplayHandle, optional
         Of an earlier drawing, whose place this one takes.
-    title : str
-        What to see.
 
     Returns
     -------
@@ -507,6 +505,9 @@ def training(history, handle=None, *, title="The loss falls, on clips that it le
     for axis in axes:
         if rows:
             _legend(axis)
+    title = "The loss falls"
+    if rows and "validation_loss" in rows[0]:
+        title += ", on clips that it learns from and on others"
     said = f"After {len(rows)} epochs the training loss is {rows[-1]['loss']:.2g}" if rows else "No epoch yet"
     if rows and "validation_loss" in rows[0]:
         said += f", the validation loss {rows[-1]['validation_loss']:.2g}"
