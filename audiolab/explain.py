@@ -21,11 +21,10 @@ from scipy.stats import rankdata
 
 from .features import istft, log_mel_sizes, mel_filterbank, stft
 from .features.frames import one_channel
-from .features.mel import FLOOR
+from .features.mel import FLOOR, SILENCE
 from .models.classify import AttentionPooling
 from .training import predict
 
-SILENCE = math.log(FLOOR)
 AT_ONCE = 32                    # covered copies of a clip in a batch
 LOUD = 0.9                      # quantile of what speaks for a class from which on it is heard in full
 

@@ -7,7 +7,6 @@ test clips is kept, so that the weights are worth what the figure says.
 
 import functools
 import inspect
-import math
 import os
 import platform
 from collections.abc import Callable
@@ -19,8 +18,7 @@ import torch
 from . import augment, features, metrics, models, paths, preprocess, training
 from .corpora import music, remote, scenes, speech
 from .corpus import digest, make
-
-SILENCE = math.log(1e-5)                # of a log-mel
+from .features.mel import SILENCE
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ Writes benchmarks/LEARNING.md, with the minutes that each checkpoint took beside
 """
 
 import json
-import math
 import os
 import platform
 import time
@@ -108,7 +107,7 @@ def speakers():
         return None
     recipe = recipes.find("keywords-dscnn-fsdd")
     pictures = recipes.data(recipe, n_jobs=2)
-    x, y = pictures.tensors(recipe.frames, math.log(1e-5))
+    x, y = pictures.tensors(recipe.frames, recipes.SILENCE)
     speaker, rows, shares = pictures.table.speaker.to_numpy(), [], []
     for name in tqdm(sorted(set(speaker)), desc="speakers"):
         asked = np.flatnonzero(speaker == name)

@@ -7,6 +7,7 @@ import numpy as np
 from .frames import stft
 
 FLOOR = 1e-5                    # of mel power, about 74 dB below a full-scale sine in a window of 25 ms
+SILENCE = float(np.log(FLOOR))  # what a log-mel holds where there is nothing
 LINEAR = 200 / 3                # hertz per mel on Slaney's scale, below …
 BREAK = 1000.0                  # … this many hertz; above, each mel is a ratio
 RATIO = 6.4 ** (1 / 27)
