@@ -171,6 +171,66 @@ def mcnemar(truth, one, other):
     return float(binomtest(only_first, only_first + only_second).pvalue) if only_first + only_second else 1.0
 
 
+def word_errors(truth, said):
+    """Where what was recognised departs from what was said: the fewest words to replace, leave out and put in.
+
+    Parameters
+    ----------
+    truth, said : str or list of str, length n
+        One text, or one for each clip.
+
+    Returns
+    -------
+    dict of str to int
+        `words` of the truth, `substitutions`, `deletions`, `insertions`.
+
+    Raises
+    ------
+    ValueError
+        If there is not one text for each, or none at all.
+
+    Taught in: notebooks/04_speech_recognition.ipynb, "How wrong is it?"
+    """
+    import jiwer
+
+    found = jiwer.process_words(*_texts(truth, said))
+    return {"words": found.hits + found.substitutions + found.deletions, "substitutions": found.substitutions,
+            "deletions": found.deletions, "insertions": found.insertions}
+
+
+def wer(truth, said):
+    """Word error rate: substitutions, deletions and insertions of all clips, per word of the truth. It may pass 1.
+
+    Parameters as `word_errors`. Raises ValueError also where the truth has no words: silence has no rate.
+
+    Taught in: notebooks/04_speech_recognition.ipynb, "How wrong is it?"
+    """
+    errors = word_errors(truth, said)
+    if not errors["words"]:
+        raise ValueError("There is no word in the truth: count the words that were put in with word_errors.")
+    return (errors["substitutions"] + errors["deletions"] + errors["insertions"]) / errors["words"]
+
+
+def cer(truth, said):
+    """Character error rate: as `wer`, of letters and spaces.
+
+    Taught in: notebooks/04_speech_recognition.ipynb, "How wrong is it?"
+    """
+    import jiwer
+
+    truth, said = _texts(truth, said)
+    if not any(truth):
+        raise ValueError("There is no letter in the truth: count the words that were put in with word_errors.")
+    return float(jiwer.process_characters(truth, said).cer)
+
+
+def _texts(truth, said):
+    truth, said = ([texts] if isinstance(texts, str) else list(texts) for texts in (truth, said))
+    if len(truth) != len(said) or not truth:
+        raise ValueError(f"One text for each clip: there are {len(truth)} of the truth and {len(said)} recognised.")
+    return truth, said
+
+
 def mean_absolute_error(truth, estimate):
     """MAE: by how much an estimate is off on average, in its own unit.
 

@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import broadcast_object_list, send_to_device
+from accelerate.utils import broadcast_object_list, find_batch_size, recursively_apply, send_to_device
 from torch.optim.lr_scheduler import CyclicLR, OneCycleLR, ReduceLROnPlateau
 from torch.utils.data import TensorDataset, default_collate
 from tqdm.auto import tqdm
@@ -73,14 +73,15 @@ class History:
 
 def fit(model, train, validation=None, *, loss, epochs, batch_size=64, optimiser="adam", lr=2e-3, schedule="one-cycle",
         weight_decay=0.0, accumulate=1, clip=None, precision="no", augment=None, score=None, patience=None, seed=0,
-        resume=None, log=None, collate=default_collate, progress=True):
+        resume=None, log=None, collate=default_collate, lengths=None, progress=True):
     """Train a model in place.
 
     Parameters
     ----------
     model : torch.nn.Module
     train, validation : pair of torch.Tensor, or a data set whose items are such pairs
-        Inputs and targets; ``(x, y)`` with the clips along the first axis.
+        Inputs and targets; ``(x, y)`` with the clips along the first axis. Of a data set both may be tuples of such
+        tensors: clips of several lengths, filled up, and their lengths.
     loss : callable
         ``loss(output, y)``, the mean over a batch: ``torch.nn.CrossEntropyLoss()``.
     epochs : int
@@ -118,6 +119,8 @@ def fit(model, train, validation=None, *, loss, epochs, batch_size=64, optimiser
         Folder for TensorBoard.
     collate : callable
         Makes a batch of a list of a data set's items.
+    lengths : sequence of int, optional
+        Of the training clips: a batch is then made of clips that are about equally long, so that little is filled up.
     progress : bool
         Show a bar, and in a notebook the curves while they grow.
 
@@ -164,7 +167,7 @@ def fit(model, train, validation=None, *, loss, epochs, batch_size=64, optimiser
         """One batch: the clips numbered `at`, or this process's part of them. Returns the loss."""
         part = at.tensor_split(accelerator.num_processes)[accelerator.process_index]
         x, y = send_to_device(_batch(train, part, collate), accelerator.device)
-        if not torch.isfinite(x).all():                         # before it can reach the means of batch normalisation
+        if not _finite(x):                                      # before it can reach the means of batch normalisation
             raise TrainingError(f"Step {n}: a training clip holds NaN or infinity. Look for it with torch.isfinite.")
         if augment:
             x, y = augment(x, y, chance)
@@ -189,7 +192,7 @@ def fit(model, train, validation=None, *, loss, epochs, batch_size=64, optimiser
                 break
             model.train()
             torch.manual_seed(_seed(seed, epoch, accelerator.process_index))    # dropout, also after an interruption
-            order = torch.randperm(len(train), generator=_generator(seed, epoch, -1)).split(size)
+            order = _order(len(train), size, lengths, _generator(seed, epoch, -1))
             chance = _generator(seed, epoch, accelerator.process_index)
             done = epoch * batches
             losses = [step(order[i], chance, done + i + 1) for i in range(batches)]
@@ -236,17 +239,40 @@ def predict(model, x, batch_size=256, collate=default_collate):
 
     Returns
     -------
-    torch.Tensor, shape [clips, …]
-        On the CPU.
+    torch.Tensor, shape [clips, …], or a tuple of them, as the model gives
+        On the CPU. Where batches differ in another axis than the first, zeros fill up.
 
     Taught in: notebooks/06_classification.ipynb, "How does a network learn?"
     """
     data = TensorDataset(torch.as_tensor(x)) if isinstance(x, torch.Tensor | np.ndarray) else x
+    return _joined([output for output, _ in _outputs(model, data, batch_size, collate)])
+
+
+def _outputs(model, data, batch_size, collate):
+    """For each batch what the model says, on the CPU, and the batch."""
     device = next(model.parameters()).device
     model.eval()
-    with torch.inference_mode():
-        return torch.cat([model(_batch(data, at, collate)[0].to(device)).float().cpu()
-                          for at in torch.arange(len(data)).split(batch_size)])
+    for at in torch.arange(len(data)).split(batch_size):
+        batch = _batch(data, at, collate)
+        with torch.inference_mode():
+            output = model(send_to_device(batch[0], device))
+        yield recursively_apply(lambda t: (t.float() if t.is_floating_point() else t).cpu(), output), batch
+
+
+def _joined(parts):
+    """Batches as one, along the clips; tuples member by member. Zeros fill up where the other axes differ."""
+    if isinstance(parts[0], tuple):
+        return tuple(_joined(list(members)) for members in zip(*parts, strict=True))
+    most = [max(sizes) for sizes in zip(*(part.shape[1:] for part in parts), strict=True)]
+    whole, at = parts[0].new_zeros(sum(map(len, parts)), *most), 0
+    for part in parts:
+        whole[slice(at, at + len(part)), *map(slice, part.shape[1:])] = part
+        at += len(part)
+    return whole
+
+
+def _finite(x):
+    return all(_finite(member) for member in x) if isinstance(x, tuple) else bool(torch.isfinite(x).all())
 
 
 def _dataset(pair):
@@ -257,6 +283,17 @@ def _dataset(pair):
     return TensorDataset(*pair)
 
 
+def _order(n, size, lengths, generator):
+    """The numbers of all clips, shuffled, in batches; if lengths are given, each of clips alike in length."""
+    order = torch.randperm(n, generator=generator)
+    if lengths is None:
+        return order.split(size)
+    lengths = torch.as_tensor(lengths)
+    order = torch.cat([pool[lengths[pool].argsort()] for pool in order.split(16 * size)])
+    batches = [batch for batch in order.split(size) if len(batch) == size]
+    return [batches[i] for i in torch.randperm(len(batches), generator=generator)]
+
+
 def _batch(data, at, collate):
     """The items numbered `at`, together."""
     if isinstance(data, TensorDataset):
@@ -265,11 +302,14 @@ def _batch(data, at, collate):
 
 
 def _validate(model, data, batch_size, loss, score, collate):
-    output = predict(model, data, batch_size, collate)
-    y = torch.cat([_batch(data, at, collate)[1] for at in torch.arange(len(data)).split(batch_size)])
-    device = next(model.parameters()).device
-    found = {"validation_loss": loss(output.to(device), y.to(device)).item()}
-    return found | ({"score": float(score(output, y))} if score else {})
+    device, total, outputs, targets = next(model.parameters()).device, 0.0, [], []
+    for output, (x, y) in _outputs(model, data, batch_size, collate):
+        total += loss(send_to_device(output, device), send_to_device(y, device)).item() * find_batch_size(x)
+        if score:
+            outputs.append(output)
+            targets.append(y)
+    found = {"validation_loss": total / len(data)}
+    return found | ({"score": float(score(_joined(outputs), _joined(targets)))} if score else {})
 
 
 def _seed(*numbers):

@@ -5,10 +5,11 @@ Each works on one signal, a NumPy array, and those that models train with on a b
 generator in the open: NumPy's for arrays, torch's for tensors.
 """
 
-from .pictures import mixup, spec_augment, time_shift, time_warp
+from .microphone import band, coloured, recorded, rooms
+from .pictures import bend, mixup, spec_augment, time_shift, time_warp
 from .room import HIGH_BAND, HIGH_DECAY, MIXING_TIME, SPEED_OF_SOUND, shoebox
 from .signals import gain, mix_at_snr, reverberate
 from .vocoder import pitch_shift, time_stretch
 
-__all__ = ["HIGH_BAND", "HIGH_DECAY", "MIXING_TIME", "SPEED_OF_SOUND", "gain", "mix_at_snr", "mixup", "pitch_shift",
-           "reverberate", "shoebox", "spec_augment", "time_shift", "time_stretch", "time_warp"]
+__all__ = ["HIGH_BAND", "HIGH_DECAY", "MIXING_TIME", "SPEED_OF_SOUND", "band", "bend", "coloured", "gain", "mix_at_snr", "mixup", "pitch_shift", "recorded",
+           "reverberate", "rooms", "shoebox", "spec_augment", "time_shift", "time_stretch", "time_warp"]

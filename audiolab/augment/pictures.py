@@ -113,6 +113,49 @@ def _warped(pictures, warp, draw):
     return torch.lerp(pictures.gather(-1, low), pictures.gather(-1, low + 1), part.expand(pictures.shape))
 
 
+def bend(x, tract=0.1, speed=1.0, generator=None):
+    """Another throat and another pace: stretch each spectrogram of a batch along frequency, and all along time.
+
+    A shorter vocal tract moves all formants up by one factor (vocal tract length perturbation). The pace is one factor
+    for the whole batch, so that lengths scale alike.
+
+    Parameters
+    ----------
+    x : torch.Tensor, shape [batch, channel, mel, time]
+    tract : float
+        Largest change of the frequency of a channel: 0.1 for factors of 0.9 to 1.1, drawn for each picture.
+    speed : float
+        Above 0; 2 is twice as fast, in half as many frames.
+    generator : torch.Generator
+
+    Returns
+    -------
+    torch.Tensor, shape [batch, channel, mel, round(time / speed)]
+        The topmost channel is repeated where the factor leads beyond it.
+
+    Raises
+    ------
+    ValueError
+        As `spec_augment`.
+
+    References
+    ----------
+    Jaitly and Hinton, "Vocal tract length perturbation (VTLP) improves speech recognition", 2013; here the factor acts
+    on mel channels.
+
+    Taught in: notebooks/04_speech_recognition.ipynb, "Does it understand real people?"
+    """
+    import torch
+
+    pictures, draw, _ = _pictures(x, generator)
+    mel, time = pictures.shape[2], max(1, round(pictures.shape[3] / speed))
+    factor = 1 + tract * (2 * draw(len(pictures)) - 1)
+    rows = (torch.arange(mel) + 0.5) / mel * factor[:, None] * 2 - 1            # of the picture, from -1 to 1
+    columns = (torch.arange(time) + 0.5) / time * 2 - 1
+    grid = torch.stack([columns.expand(len(pictures), mel, time), rows[:, :, None].expand(-1, -1, time)], dim=-1)
+    return torch.nn.functional.grid_sample(pictures, grid.to(pictures), padding_mode="border", align_corners=False)
+
+
 def time_shift(x, most=10, generator=None):
     """Move each spectrogram of a batch in time, by -most … most frames; its first or last frame fills the gap.
 

@@ -4,8 +4,9 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["classify", "checkpoints"],
+    submodules=["asr", "checkpoints", "classify"],
     submod_attrs={
+        "asr": ["AttentionASR", "CTCNet"],
         "checkpoints": ["build", "load", "names", "save", "size"],
         "classify": ["AttentionPooling", "AudioTransformer", "CNN", "CRNN", "DSCNN", "RNN", "WaveCNN"],
     },

@@ -4,8 +4,10 @@ import json
 
 from .. import paths
 
-CLASSES = {"CNN": "classify", "RNN": "classify", "CRNN": "classify", "DSCNN": "classify",
-           "AudioTransformer": "classify", "WaveCNN": "classify"}               # and the module of each
+CLASSES = {                                                     # and the module of each
+    "CNN": "classify", "RNN": "classify", "CRNN": "classify", "DSCNN": "classify",
+    "AudioTransformer": "classify", "WaveCNN": "classify", "CTCNet": "asr",
+    "AttentionASR": "asr"}
 
 
 def names():

@@ -1,8 +1,7 @@
-"""How each checkpoint of the course was made: ``audiolab train <name>`` follows one of these recipes.
+"""Recipes of the networks that name a sound, or estimate a number of it: a picture in, one answer out.
 
-A recipe names a corpus, what is computed of it, a network, and how that is trained. `train` follows it and keeps the
-weights and a card, `evaluate` measures the kept weights again. Of several seeds the one with the median score on the
-test clips is kept, so that the weights are worth what the figure says.
+Of several seeds the one with the median score on the test clips is kept, so that the weights are worth what the figure
+says.
 """
 
 import functools
@@ -15,10 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from . import augment, features, metrics, models, paths, preprocess, training
-from .corpora import music, remote, scenes, speech
-from .corpus import digest, make
-from .features.mel import SILENCE
+from .. import augment, features, metrics, models, paths, preprocess, training
+from ..corpora import music, remote, scenes, speech
+from ..corpus import digest, make
+from ..features.mel import SILENCE
 
 
 @dataclass(frozen=True)
@@ -191,19 +190,6 @@ RECIPES = {
 }
 
 
-def find(name):
-    """The recipe of a checkpoint.
-
-    Raises
-    ------
-    ValueError
-        If there is none, naming those that there are.
-    """
-    if name not in RECIPES:
-        raise ValueError(f"There is no recipe for {name!r}. There are: {', '.join(RECIPES)}.")
-    return RECIPES[name]
-
-
 def data(recipe, n_jobs=1, corpus=None):
     """The pictures of a recipe's corpus, or of another one.
 
@@ -258,31 +244,8 @@ def measured(model, x, y):
     return {"clips": len(y), "right": right, "accuracy": right / len(y), "macro_f1": score(output, y)}
 
 
-def train(name, n_jobs=2, progress=True):
-    """Make a checkpoint by its recipe; call again after an interruption, and it goes on.
-
-    Parameters
-    ----------
-    name : str
-        Of a recipe.
-    n_jobs : int
-        Processes that make the corpus.
-    progress : bool
-        Show bars.
-
-    Returns
-    -------
-    dict
-        Its card, which is written with the weights under ``data/checkpoints``.
-
-    Raises
-    ------
-    ValueError
-        If there is no such recipe.
-    CorpusError
-        If its corpus cannot be had.
-    """
-    recipe = find(name)
+def train(name, recipe, n_jobs, progress):
+    """As `audiolab.recipes.train`."""
     pictures = data(recipe, n_jobs)
     parts = {split: tensors(recipe, pictures, split) for split in ("train", "validation", "test")}
     labels = pictures.names(recipe.target)
@@ -321,18 +284,7 @@ def _known_by(recipe):
     return digest(repr(options) + recipe.feature.__name__ + changed)[:8]
 
 
-def evaluate(name, n_jobs=1):
-    """Measure a kept checkpoint on the test clips again.
-
-    Returns
-    -------
-    dict of str to float
-        As ``card["metrics"]["test"]``.
-
-    Raises
-    ------
-    ValueError, CorpusError
-        If there is no such checkpoint, or its corpus cannot be had.
-    """
-    recipe, (model, _) = find(name), models.load(name)
+def evaluate(name, recipe, n_jobs):
+    """As `audiolab.recipes.evaluate`."""
+    model, _ = models.load(name)
     return measured(model, *tensors(recipe, data(recipe, n_jobs, recipe.test), "test"))

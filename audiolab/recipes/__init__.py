@@ -1,0 +1,78 @@
+"""How each checkpoint of the course was made: ``audiolab train <name>`` follows one of these recipes.
+
+A recipe names a corpus, what is computed of it, a network, and how that is trained. `train` follows it and keeps the
+weights and a card, `evaluate` measures the kept weights again.
+"""
+
+from . import naming, writing
+from .naming import (SILENCE, Recipe, data, hidden, loss, measured, moved, only_test, retold, retuned, samples, score,
+                     semitones, tensors, transposed, word_picture)
+from .writing import Transcription
+
+RECIPES = naming.RECIPES | writing.RECIPES
+
+__all__ = ["RECIPES", "SILENCE", "Recipe", "Transcription", "data", "evaluate", "find", "hidden", "loss", "measured",
+           "moved", "only_test", "retold", "retuned", "samples", "score", "semitones", "tensors", "train",
+           "transposed", "word_picture", "writing"]
+
+
+def find(name):
+    """The recipe of a checkpoint.
+
+    Raises
+    ------
+    ValueError
+        If there is none, naming those that there are.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"There is no recipe for {name!r}. There are: {', '.join(RECIPES)}.")
+    return RECIPES[name]
+
+
+def train(name, n_jobs=2, progress=True):
+    """Make a checkpoint by its recipe; call again after an interruption, and it goes on.
+
+    Parameters
+    ----------
+    name : str
+        Of a recipe.
+    n_jobs : int
+        Processes that make the corpus.
+    progress : bool
+        Show bars.
+
+    Returns
+    -------
+    dict
+        Its card, which is written with the weights under ``data/checkpoints``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such recipe.
+    CorpusError
+        If its corpus cannot be had.
+    """
+    recipe = find(name)
+    return _module(recipe).train(name, recipe, n_jobs, progress)
+
+
+def evaluate(name, n_jobs=1):
+    """Measure a kept checkpoint on the test clips again.
+
+    Returns
+    -------
+    dict of str to float
+        As ``card["metrics"]["test"]``.
+
+    Raises
+    ------
+    ValueError, CorpusError
+        If there is no such checkpoint, or its corpus cannot be had.
+    """
+    recipe = find(name)
+    return _module(recipe).evaluate(name, recipe, n_jobs)
+
+
+def _module(recipe):
+    return writing if isinstance(recipe, Transcription) else naming
