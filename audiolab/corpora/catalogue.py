@@ -32,6 +32,7 @@ _MADE = {
     "speech-commands-synthetic": ("3,500 short commands", speech.commands),
     "speech-numbers": ("2,000 spoken numbers", speech.numbers),
     "speech-sentences": ("2,000 readings of 336 sentences, with phoneme times", speech.sentences),
+    "speech-american": ("1,700 readings of 336 sentences by American voices, with phoneme times", speech.american),
     "speech-emotion": ("1,200 short sentences, spoken with an intensity of 0 to 1", speech.emotion),
     "scenes-events": ("1,200 single sound events of 12 classes, in rooms and noise", scenes.events),
     "scenes-soundscapes": ("120 soundscapes of 10 s, with strong labels", scenes.soundscapes),

@@ -60,6 +60,8 @@ _VARIANTS = {
     "validation": ("Mario", "Michael", "belinda", "linda", "quincy", "steph"),
     "test": ("Andy", "Gene", "Gene2", "Nguyen", "aunty", "f1", "grandma", "gustave", "iven3", "m7", "m8", "shelby"),
 }  # fmt: skip
+#: Training variants that the synthesisers of chapter 05 learn from. Those who judge them must not have heard them.
+MODELS = ("", "Annie", "Denis", "anika", "ed", "john", "robert", "zac")
 _ACCENTS = ("en", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-gb-x-rp", "en-us")
 _HELD_OUT_ACCENTS = ("en-029", "en-gb-scotland", "en-us-nyc")
 
@@ -368,6 +370,14 @@ def sentences(n=2000, seed=0, n_jobs=1):
     return _make("sentences", plan_sentences(n, seed), n, seed, n_jobs)
 
 
+def american(n=2000, seed=0, n_jobs=1):
+    """Corpus of the sentences of `prompts` by American voices only, without those in `MODELS`. As `sentences`.
+
+    One accent has one set of phonemes. Who trains on this corpus may judge a voice that learnt from `MODELS`.
+    """
+    return _make("american", plan_american(n, seed), n, seed, n_jobs)
+
+
 def emotion(n=1200, seed=0, n_jobs=1):
     """Corpus of short neutral sentences, spoken with more or less arousal: how much is to be told.
 
@@ -439,6 +449,15 @@ def plan_sentences(n=2000, seed=0):
         shares[{8: "validation", 9: "test"}.get(i % 10, "train")].append(text)
     texts = [corpus.deal(rng, shares[split], len(part)) for split, part in plan.groupby("split", sort=False)]
     return plan.assign(text=np.concatenate(texts))
+
+
+def plan_american(n=2000, seed=0):
+    """Plan of `american`, a row for each clip (fewer than `n`: those of `MODELS` are left out); see `corpus.make`."""
+    plan = plan_sentences(n, seed)
+    variant = plan.group.str.partition("+")[2]
+    group = np.where(variant == "", "en-us", "en-us+" + variant)
+    path = [f"{voice}/{i:05d}.flac" for i, voice in enumerate(group)]
+    return plan.assign(path=path, group=group, accent="en-us")[~variant.isin(MODELS)].reset_index(drop=True)
 
 
 def plan_emotion(n=1200, seed=0):

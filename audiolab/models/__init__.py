@@ -4,9 +4,10 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["asr", "checkpoints", "classify"],
+    submodules=["asr", "checkpoints", "classify", "whisper"],
     submod_attrs={
-        "asr": ["AttentionASR", "CTCNet"],
+        "asr": ["AttentionASR", "CTCNet", "FrameNet", "transcribe"],
+        "whisper": ["TinyWhisper"],
         "checkpoints": ["build", "load", "names", "save", "size"],
         "classify": ["AttentionPooling", "AudioTransformer", "CNN", "CRNN", "DSCNN", "RNN", "WaveCNN"],
     },

@@ -249,3 +249,84 @@ class AttentionASR(nn.Module):
         for units in output[0].argmax(dim=2).tolist():
             texts.append(decode.to_text(units[: units.index(0) if 0 in units else len(units)]))
         return texts
+
+
+class FrameNet(nn.Module):
+    """A network that names the phoneme of every frame of 10 ms.
+
+    ``(pictures, lengths)`` to ``(log_probs [batch, time, units], lengths)``; unit 0 is silence. The encoder takes steps
+    of 20 ms, and the last layer names two frames at each.
+
+    Parameters
+    ----------
+    units : int
+    sr, dim, blocks, kernel, dropout
+        As in `CTCNet`.
+
+    Taught in: notebooks/04_speech_recognition.ipynb, "When was it said?"
+    """
+
+    frame = 0.01
+    batch = staticmethod(batch)
+
+    def __init__(self, units, sr=16000, dim=128, blocks=5, kernel=15, dropout=0.1):
+        super().__init__()
+        self.sr, self.units = sr, units
+        self.encoder = Encoder(log_mel_sizes(sr)["n_mels"], dim, blocks, kernel, 2, dropout)
+        self.head = nn.Linear(dim, 2 * units)
+
+    def forward(self, x):
+        time = x[0].shape[3]
+        h, _ = self.encoder(x)                                  # [batch, time / 2, dim]
+        scores = self.head(h).reshape(len(h), -1, self.units)[:, :time]         # [batch, time, units]
+        return scores.log_softmax(dim=2), x[1]
+
+    @staticmethod
+    def loss(output, y):
+        """Cross entropy, mean over the frames that are no filling."""
+        (log_probs, lengths), (units, _) = output, y
+        at = torch.arange(log_probs.shape[1], device=units.device)
+        wanted = units.masked_fill(at >= lengths[:, None], -100)
+        return nn.functional.nll_loss(log_probs.transpose(1, 2), wanted)
+
+
+def transcribe(model, y, sr, lm=None):
+    """What somebody says: text, words, times, and how sure the network is of each word.
+
+    Parameters
+    ----------
+    model : CTCNet
+    y : np.ndarray, shape [n] or [channels, n]
+        Full scale ±1. Channels are mixed.
+    sr : int
+        Any rate; it is changed to that of the model.
+    lm : audiolab.decode.NGram, optional
+        For beam search; greedy decoding without it.
+
+    Returns
+    -------
+    text : str
+        Empty when nobody speaks.
+    words : list of dict
+        As `audiolab.decode.words`.
+    log_probs : np.ndarray, shape [time, units]
+        What it was read from, a row every ``model.frame`` seconds.
+
+    Raises
+    ------
+    AudioError
+        If the sound is shorter than 0.1 s or longer than 30 s, or holds NaN or infinity.
+
+    Taught in: notebooks/04_speech_recognition.ipynb, "Does it understand you?"
+    """
+    y = to_mono(np.asarray(y, dtype=np.float32))
+    if not SHORTEST <= y.shape[-1] / sr <= LONGEST:
+        raise AudioError(f"The recording lasts {y.shape[-1] / sr:.2f} s; {SHORTEST} to {LONGEST:.0f} s can be "
+                         "transcribed at once. Cut longer ones at a pause.")
+    if not np.isfinite(y).all():
+        raise AudioError("The recording holds NaN or infinity.")
+    picture = torch.from_numpy(log_mel(resample(y, sr, model.sr), model.sr))[None, None]
+    with torch.inference_mode():
+        log_probs, lengths = model.eval()((picture, torch.tensor([picture.shape[3]])))
+    text = decode.beam_search(log_probs, lengths, lm)[0] if lm else decode.greedy(log_probs, lengths)[0]
+    return text, decode.words(log_probs[0].numpy(), text, model.frame), log_probs[0].numpy()

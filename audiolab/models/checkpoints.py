@@ -7,7 +7,7 @@ from .. import paths
 CLASSES = {                                                     # and the module of each
     "CNN": "classify", "RNN": "classify", "CRNN": "classify", "DSCNN": "classify",
     "AudioTransformer": "classify", "WaveCNN": "classify", "CTCNet": "asr",
-    "AttentionASR": "asr"}
+    "AttentionASR": "asr", "FrameNet": "asr", "TinyWhisper": "whisper"}
 
 
 def names():
@@ -94,7 +94,7 @@ def save(name, model, card):
     weights, file = _files(name)
     with paths.replacing(file) as new_card, paths.replacing(weights) as new_weights:    # both whole, then both renamed
         new_card.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        save_file({key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}, new_weights)
+        save_file({key: value.detach().cpu().clone().contiguous() for key, value in model.state_dict().items()}, new_weights)
     return card
 
 

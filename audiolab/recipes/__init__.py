@@ -4,16 +4,17 @@ A recipe names a corpus, what is computed of it, a network, and how that is trai
 weights and a card, `evaluate` measures the kept weights again.
 """
 
-from . import naming, writing
+from . import naming, phones, whispering, writing
 from .naming import (SILENCE, Recipe, data, hidden, loss, measured, moved, only_test, retold, retuned, samples, score,
                      semitones, tensors, transposed, word_picture)
 from .writing import Transcription
 
-RECIPES = naming.RECIPES | writing.RECIPES
+MODULES = (naming, writing, phones, whispering)
+RECIPES = {name: recipe for module in MODULES for name, recipe in module.RECIPES.items()}
 
 __all__ = ["RECIPES", "SILENCE", "Recipe", "Transcription", "data", "evaluate", "find", "hidden", "loss", "measured",
-           "moved", "only_test", "retold", "retuned", "samples", "score", "semitones", "tensors", "train",
-           "transposed", "word_picture", "writing"]
+           "moved", "only_test", "phones", "retold", "retuned", "samples", "score", "semitones", "tensors", "train",
+           "transposed", "whispering", "word_picture", "writing"]
 
 
 def find(name):
@@ -54,7 +55,7 @@ def train(name, n_jobs=2, progress=True):
         If its corpus cannot be had.
     """
     recipe = find(name)
-    return _module(recipe).train(name, recipe, n_jobs, progress)
+    return _module(name).train(name, recipe, n_jobs, progress)
 
 
 def evaluate(name, n_jobs=1):
@@ -71,8 +72,8 @@ def evaluate(name, n_jobs=1):
         If there is no such checkpoint, or its corpus cannot be had.
     """
     recipe = find(name)
-    return _module(recipe).evaluate(name, recipe, n_jobs)
+    return _module(name).evaluate(name, recipe, n_jobs)
 
 
-def _module(recipe):
-    return writing if isinstance(recipe, Transcription) else naming
+def _module(name):
+    return next(module for module in MODULES if name in module.RECIPES)

@@ -79,14 +79,9 @@ def at_8k(y, sr):
     return preprocess.resample(y, sr, 8000)[None]
 
 
-def at_16k(y, sr):
-    """The signal at 16 kHz, as a picture of one row."""
-    return preprocess.resample(y, sr, 16000)[None]
-
-
 def clean(x, y, generator):
     """Signals at 8 kHz as they are, with pauses at both ends; of the picture parts are hidden."""
-    pictures, *rest = _pictured(paused(x, 8000, generator), 8000)
+    pictures, *rest = pictured(paused(x, 8000, generator), 8000)
     return (augment.spec_augment(pictures, freq_width=6, time_width=8, warp=0, generator=generator), *rest), y
 
 
@@ -94,7 +89,7 @@ def anywhere(x, y, generator):
     """Signals at 8 kHz, some of them empty, from any room and microphone, by any throat, at any pace."""
     (signals, lengths, *rest), y = silenced(paused(x, 8000, generator), y, generator)
     signals = augment.recorded(signals[:, 0], 8000, generator, augment.rooms(200, 8000))[:, None]
-    pictures, lengths, *rest = _pictured((signals, lengths, *rest), 8000)
+    pictures, lengths, *rest = pictured((signals, lengths, *rest), 8000)
     speed = 0.8 + 0.45 * torch.rand((), generator=generator).item()
     pictures = augment.bend(pictures, 0.15, speed, generator)
     pictures = augment.spec_augment(pictures, freq_width=6, time_width=8, warp=0, generator=generator)
@@ -122,7 +117,7 @@ def silenced(x, y, generator):
         (texts * speaks[:, None], sizes * speaks)
 
 
-def _pictured(x, sr):
+def pictured(x, sr):
     """The log-mel of a batch of signals, silent beyond each one's end."""
     signals, lengths, *rest = x
     log_mel = _log_mel(sr).to(signals.device)
@@ -136,20 +131,23 @@ _log_mel = functools.lru_cache(features.LogMel)
 # ---------------------------------------------------------------------------------------- the recipes
 
 
-def _strings(n_jobs=1):
+def synthetic(n_jobs=1):
+    """Strings of digits by synthetic voices."""
     return speech.digits(6000, n_jobs=n_jobs)
 
 
-def _strings_test(n_jobs=1):
+def synthetic_test(n_jobs=1):
+    """Those of them that are for the test."""
     return only_test("speech-strings-test", functools.partial(speech.plan_digits, 6000), speech.render, n_jobs)
 
 
-def _real(n_jobs=1):
+def real(n_jobs=1):
+    """Strings of digits by real voices."""
     return strings.fsdd(3000, n_jobs=n_jobs)
 
 
-_WRITES = dict(title="writes down strings of digits", corpora=(_strings,), test=_strings_test, licence="CC-BY-4.0",
-               model=models.CTCNet, epochs=30, heard=anywhere, also={"fsdd": _real},
+_WRITES = dict(title="writes down strings of digits", corpora=(synthetic,), test=synthetic_test, licence="CC-BY-4.0",
+               model=models.CTCNet, epochs=30, heard=anywhere, also={"fsdd": real},
                fit=dict(lr=3e-3, clip=1.0, weight_decay=0.01))
 RECIPES = {
     "digits-ctc-clean": Transcription(**_WRITES | dict(
@@ -157,7 +155,7 @@ RECIPES = {
     "digits-ctc-anywhere": Transcription(**_WRITES | dict(
         note="Trained on synthetic voices only, in rooms and noise, with bent throats and paces.")),
     "digits-ctc-fsdd": Transcription(**_WRITES | dict(
-        corpora=(_strings, _real), licence="CC-BY-SA-4.0", needs="fsdd",
+        corpora=(synthetic, real), licence="CC-BY-SA-4.0", needs="fsdd",
         note="Strings of FSDD are joined to the synthetic ones: test strings of takes 0 to 4, by the same six speakers.")),
     "digits-attention-anywhere": Transcription(**_WRITES | dict(model=models.AttentionASR)),
 }
@@ -184,24 +182,24 @@ def pictures(items, sr=8000):
     return [(torch.from_numpy(features.log_mel(signal.numpy(), sr)), units) for signal, units in items]
 
 
-def noisy(items, snr=NOISE, seed=0):
+def noisy(items, snr=NOISE, seed=0, rate=8000):
     """The same signals with pink noise at an SNR in decibels, the same at every call.
 
     Taught in: notebooks/04_speech_recognition.ipynb, "Who is understood, and where?"
     """
     generator = torch.Generator().manual_seed(seed)
-    return [(augment.mix_at_snr(signal, augment.coloured(signal.shape, 8000, torch.tensor([-1.0]), generator), snr), units)
+    return [(augment.mix_at_snr(signal, augment.coloured(signal.shape, rate, torch.tensor([-1.0]), generator), snr), units)
             for signal, units in items]
 
 
-def quiet(n=20, seed=0):
-    """Clips of 0.5 to 3 s at 8 kHz in which nobody speaks: pure silence, and noise at -75 to -35 dBFS.
+def quiet(n=20, seed=0, rate=8000):
+    """Clips of 0.5 to 3 s in which nobody speaks: pure silence, and noise at -75 to -35 dBFS.
 
     Taught in: notebooks/04_speech_recognition.ipynb, "Who is understood, and where?"
     """
     generator = torch.Generator().manual_seed(seed)
     levels = [0.0, *torch.logspace(-75 / 20, -35 / 20, n - 1).tolist()]
-    sizes = torch.randint(4000, 24000, (n,), generator=generator).tolist()
+    sizes = torch.randint(rate // 2, 3 * rate, (n,), generator=generator).tolist()
     return [(level * torch.randn((1, size), generator=generator), torch.zeros(0, dtype=torch.long))
             for level, size in zip(levels, sizes, strict=True)]
 
@@ -228,10 +226,16 @@ def measured(model, items):
     dict of str to float
         `clips`, `words`, `errors` (words replaced, left out or put in), `wer`, `cer`.
     """
-    truth, said = [decode.to_text(units.tolist()) for _, units in items], read(model, pictures(items))
-    errors = metrics.word_errors(truth, said)
-    words, wrong = errors.pop("words"), sum(v for k, v in errors.items() if k != "words")
-    return {"clips": len(items), "words": words, "errors": wrong, "wer": wrong / words, "cer": metrics.cer(truth, said)}
+    return compared(items, read(model, pictures(items)))
+
+
+def compared(items, said):
+    """What texts are worth beside those of the items: see `measured`."""
+    truth = [decode.to_text(units.tolist()) for _, units in items]
+    found = metrics.word_errors(truth, said)
+    words = found.pop("words")
+    return {"clips": len(items), "words": words, "errors": sum(found.values()),
+            "wer": sum(found.values()) / words, "cer": metrics.cer(truth, said)}
 
 
 def invented(model):
@@ -244,26 +248,35 @@ def train(name, recipe, n_jobs, progress):
     corpora = [corpus(n_jobs=n_jobs) for corpus in recipe.corpora]
     clips = [clip for corpus in corpora for clip in utterances(corpus.split("train"), n_jobs=n_jobs)]
     validation = pictures(utterances(corpora[0].split("validation"), n_jobs=n_jobs))
+    model, history = fitted(name, recipe, clips, validation, progress)
+    test = utterances(recipe.test(n_jobs=n_jobs).split("test"), n_jobs=n_jobs)
+    found = {"test": measured(model, test), "noise": measured(model, noisy(test)),
+             "silence": {"clips": len(quiet()), "invented": invented(model)}}
+    for other, corpus in recipe.also.items():
+        found[other] = measured(model, utterances(corpus(n_jobs=n_jobs).split("test"), n_jobs=n_jobs))
+    return kept(name, recipe, model, history, corpora, {"units": decode.LETTERS, "metrics": found})
+
+
+def fitted(name, recipe, clips, validation, progress):
+    """A model trained by a recipe, and its history; goes on where an interrupted one stopped."""
     torch.manual_seed(recipe.seed)
     model = recipe.model(**recipe.arguments)
     history = training.fit(
         model, clips, validation, loss=model.loss, epochs=recipe.epochs, augment=recipe.heard, seed=recipe.seed,
         collate=model.batch, lengths=[signal.shape[1] for signal, _ in clips], progress=progress,
         resume=paths.data("runs", name, f"{_known_by(recipe)}.pt"), **recipe.fit)
-    test = utterances(recipe.test(n_jobs=n_jobs).split("test"), n_jobs=n_jobs)
-    found = {"test": measured(model, test), "noise": measured(model, noisy(test)),
-             "silence": {"clips": len(quiet()), "invented": invented(model)}}
-    for other, corpus in recipe.also.items():
-        found[other] = measured(model, utterances(corpus(n_jobs=n_jobs).split("test"), n_jobs=n_jobs))
-    card = {
-        "title": recipe.title, "arguments": recipe.arguments, "units": decode.LETTERS,
-        "corpus": " and ".join(corpus.root.name for corpus in corpora), "feature": "log_mel", "sr": model.sr,
-        "heard": recipe.heard.__name__, "seed": recipe.seed, "epochs": recipe.epochs,
-        "steps": history.rows[-1]["step"], "options": recipe.fit, "seconds": round(history.seconds),
+    return model, history
+
+
+def kept(name, recipe, model, history, corpora, found):
+    """Weights and card, written; returns the card."""
+    return models.save(name, model, {
+        "title": recipe.title, "arguments": recipe.arguments, "sr": model.sr, "feature": "log_mel",
+        "corpus": " and ".join(corpus.root.name for corpus in corpora), "heard": recipe.heard.__name__,
+        "seed": recipe.seed, "epochs": recipe.epochs, "steps": history.rows[-1]["step"], "options": recipe.fit,
+        "seconds": round(history.seconds),
         "machine": f"{torch.get_num_threads()} of {os.cpu_count()} cores of {platform.machine()}, {platform.system()}",
-        "licence": recipe.licence, "note": recipe.note, "metrics": found,
-    }
-    return models.save(name, model, card)
+        "licence": recipe.licence, "note": recipe.note, **found})
 
 
 def _known_by(recipe):

@@ -1,0 +1,140 @@
+"""The recipe of the network that names the phoneme of every frame, and how it is judged."""
+
+import functools
+import math
+from itertools import groupby
+
+import numpy as np
+import torch
+
+from .. import augment, ctc, features, metrics, models, preprocess, training
+from ..corpora import speech
+from .naming import only_test
+from .writing import Transcription, fitted, kept, pictured, pictures
+
+SR = 16000
+HOP = 0.01                      # seconds from one label to the next
+SHORTEST = 2                    # frames: what is shorter is a flicker at a boundary, and goes to its neighbour
+
+
+def at_16k(y, sr):
+    """The signal at 16 kHz, as a picture of one row."""
+    return preprocess.resample(y, sr, SR)[None]
+
+
+def nearby(x, y, generator):
+    """Signals at 16 kHz from any microphone and throat. The pace stays, because each frame has its label."""
+    signals, lengths = x
+    signals = augment.recorded(signals[:, 0], SR, generator, augment.rooms(100, SR))[:, None]
+    pictures, lengths = pictured((signals, lengths), SR)
+    return (augment.spec_augment(augment.bend(pictures, 0.1, 1.0, generator), freq_width=8, time_width=6, warp=0,
+                                 generator=generator), lengths), y
+
+
+def names():
+    """The phonemes of `speech.american`, without stress; 0 is silence.
+
+    Taught in: notebooks/04_speech_recognition.ipynb, "When was it said?"
+    """
+    return ["", *"aɪ aɪə aɪɚ aʊ b d dʒ eɪ f h i iə iː j k l m n n̩ oʊ p s t tʃ uː v w z æ ð ŋ ɐ ɑː ɑːɹ ɔ ɔɪ ɔː ɔːɹ ə əl "
+                 "ɚ ɛ ɛɹ ɜː ɡ ɪ ɪɹ ɹ ɾ ʃ ʊ ʊɹ ʌ ʒ ʔ θ ᵻ".split()]
+
+
+def _corpus(n_jobs=1):
+    return speech.american(3000, n_jobs=n_jobs)
+
+
+def _test(n_jobs=1):
+    return only_test("speech-american-test", functools.partial(speech.plan_american, 3000), speech.render, n_jobs)
+
+
+RECIPES = {
+    "phonemes-framenet-american": Transcription(
+        title="names the phoneme of every frame", corpora=(_corpus,), test=_test, licence="CC-BY-4.0",
+        model=models.FrameNet, epochs=30, heard=nearby, arguments={"units": 58},
+        fit=dict(lr=3e-3, clip=1.0, weight_decay=0.01, batch_size=32),
+        note="Trained without the voices in speech.MODELS, so that it may judge who learnt from them. American English "
+             "as espeak-ng has it; phonemes are written without stress."),
+}
+
+
+def labelled(corpus, n_jobs=1):
+    """A list of ``(signal [1, n], phoneme of each frame [frames])``."""
+    signals, number = features.extract(corpus, at_16k, n_jobs=n_jobs), {name: i for i, name in enumerate(names())}
+    spoken = dict(list(corpus.sidecar("phonemes").groupby("path")))
+    clips = []
+    for i, path in enumerate(signals.table.path):
+        y, _, _ = signals[i]
+        label = torch.zeros(1 + y.shape[1] // round(HOP * SR), dtype=torch.long)
+        for onset, offset, phoneme in spoken[path][["onset", "offset", "phoneme"]].itertuples(index=False):
+            label[math.ceil(onset / HOP) : math.ceil(offset / HOP)] = number[phoneme.strip("ˈˌ")]
+        clips.append((torch.from_numpy(y.astype(np.float32)), label))
+    return clips
+
+
+def segments(units, shortest=SHORTEST):
+    """Stretches of one phoneme: a list of ``(unit, first frame, frame after the last)``, silences left out.
+
+    Parameters
+    ----------
+    units : sequence of int
+        Of each frame.
+    shortest : int
+        Frames. What is shorter is a flicker: it is left out, and what it divided is one.
+
+    Taught in: notebooks/04_speech_recognition.ipynb, "When was it said?"
+    """
+    found, at = [], 0
+    for unit, frames in groupby(units):
+        n = len(list(frames))
+        if unit and n >= shortest:
+            if found and found[-1][0] == unit and at - found[-1][2] < shortest:
+                found[-1] = (unit, found[-1][1], at + n)
+            else:
+                found.append((unit, at, at + n))
+        at += n
+    return found
+
+
+def measured(model, clips):
+    """What the network is worth on voices and sentences that it never met.
+
+    Parameters
+    ----------
+    model : FrameNet
+    clips : list of pair
+        As `labelled` gives them.
+
+    Returns
+    -------
+    dict of str to float
+        `clips`; `frames_right`, a share; `per`, the phoneme error rate: phonemes replaced, left out or put in, per
+        phoneme; `onset_ms`, by how much the onset of a phoneme is missed when the phonemes are known, median.
+    """
+    log_probs, lengths = training.predict(model, pictures(clips, SR), 32, model.batch)
+    right, truth, said, missed = 0, [], [], []
+    for scores, n, (_, label) in zip(log_probs, lengths.tolist(), clips, strict=True):
+        best, spoken = scores[:n].argmax(dim=1), segments(label.tolist(), 1)
+        right += int((best == label).sum())
+        truth.append(" ".join(str(unit) for unit, _, _ in spoken))
+        said.append(" ".join(str(unit) for unit, _, _ in segments(best.tolist())))
+        state = ctc.align(scores[:n].numpy(), [unit for unit, _, _ in spoken])      # silence is what blank is to CTC
+        missed += [abs(np.flatnonzero(state == 2 * i + 1)[0] - start) for i, (_, start, _) in enumerate(spoken)]
+    return {"clips": len(clips), "frames_right": right / int(lengths.sum()), "per": metrics.wer(truth, said),
+            "onset_ms": 1000 * HOP * float(np.median(missed))}
+
+
+def train(name, recipe, n_jobs, progress):
+    """As `audiolab.recipes.train`."""
+    corpora = [corpus(n_jobs=n_jobs) for corpus in recipe.corpora]
+    clips = labelled(corpora[0].split("train"), n_jobs)
+    validation = pictures(labelled(corpora[0].split("validation"), n_jobs), SR)
+    model, history = fitted(name, recipe, clips, validation, progress)
+    found = measured(model, labelled(recipe.test(n_jobs=n_jobs).split("test"), n_jobs))
+    return kept(name, recipe, model, history, corpora, {"labels": names(), "metrics": {"test": found}})
+
+
+def evaluate(name, recipe, n_jobs):
+    """As `audiolab.recipes.evaluate`."""
+    model, _ = models.load(name)
+    return measured(model, labelled(recipe.test(n_jobs=n_jobs).split("test"), n_jobs))

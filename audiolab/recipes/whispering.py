@@ -1,0 +1,69 @@
+"""The recipe of the tiny Whisper: another picture, the same strings."""
+
+import torch
+
+from .. import augment, decode, models
+from ..models import whisper
+from . import writing
+from .phones import SR, at_16k
+from .writing import Transcription
+
+
+def anywhere(x, y, generator):
+    """Signals at 16 kHz, some of them empty, from any room and microphone; of Whisper's picture parts are hidden."""
+    x, y = writing.silenced(writing.paused(x, SR, generator), y, generator)
+    signals = augment.recorded(x[0][:, 0], SR, generator, augment.rooms(100, SR))
+    pictures = augment.spec_augment(whisper.log_mel(signals), freq_width=12, time_width=8, warp=0, generator=generator)
+    return (pictures, x[1], *y), y
+
+
+RECIPES = {
+    "digits-whisper-anywhere": Transcription(
+        title="writes down strings of digits, in the classes of Whisper", also={"fsdd": writing.real}, corpora=(writing.synthetic,),
+        test=writing.synthetic_test, licence="CC-BY-4.0", model=models.TinyWhisper, epochs=16, heard=anywhere,
+        fit=dict(lr=1.5e-3, clip=1.0, weight_decay=0.01, batch_size=32),
+        note="Trained on synthetic voices only, at 16 kHz. It listens to 5 s."),
+}
+
+
+def utterances(corpus, n_jobs=1):
+    """As `writing.utterances`, at 16 kHz."""
+    return writing.utterances(corpus, at_16k, n_jobs)
+
+
+def pictures(items):
+    """The same with Whisper's picture [80, 500] in place of each signal."""
+    return [(whisper.log_mel(signal)[0], units) for signal, units in items]
+
+
+def read(model, items, batch_size=32):
+    """The texts that a tiny Whisper writes for signals at 16 kHz, in their order."""
+    at = range(0, len(items), batch_size)
+    return [text for i in at for text in
+            model.write(torch.stack([picture for picture, _ in pictures(items[i : i + batch_size])]))]
+
+
+def measured(model, items):
+    """As `writing.measured`."""
+    return writing.compared(items, read(model, items))
+
+
+def train(name, recipe, n_jobs, progress):
+    """As `audiolab.recipes.train`."""
+    corpora = [corpus(n_jobs=n_jobs) for corpus in recipe.corpora]
+    clips = utterances(corpora[0].split("train"), n_jobs)
+    validation = pictures(utterances(corpora[0].split("validation"), n_jobs))
+    model, history = writing.fitted(name, recipe, clips, validation, progress)
+    test = utterances(recipe.test(n_jobs=n_jobs).split("test"), n_jobs)
+    silent = writing.quiet(rate=SR)
+    found = {"test": measured(model, test), "noise": measured(model, writing.noisy(test, rate=SR)),
+             "silence": {"clips": len(silent), "invented": sum(map(bool, read(model, silent)))}}
+    for other, corpus in recipe.also.items():
+        found[other] = measured(model, utterances(corpus(n_jobs=n_jobs).split("test"), n_jobs))
+    return writing.kept(name, recipe, model, history, corpora, {"units": decode.LETTERS, "metrics": found})
+
+
+def evaluate(name, recipe, n_jobs):
+    """As `audiolab.recipes.evaluate`."""
+    model, _ = models.load(name)
+    return measured(model, utterances(recipe.test(n_jobs=n_jobs).split("test"), n_jobs))
