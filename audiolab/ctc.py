@@ -46,7 +46,7 @@ def states(text):
 def fewest_frames(text):
     """Frames that a path for a text needs at least: one for each unit, and a blank between two that are alike.
 
-    Taught in: notebooks/04_speech_recognition.ipynb, "What breaks?"
+    Taught in: notebooks/04_speech_recognition.ipynb, "What breaks"
     """
     text = np.asarray(text, dtype=int)
     return len(text) + int(np.sum(text[1:] == text[:-1]))

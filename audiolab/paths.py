@@ -37,6 +37,11 @@ def work(*parts):
     return folder.expanduser().absolute().joinpath(*parts)
 
 
+def building():
+    """Whether notebooks are built for the repository, which hold nothing that a fresh clone has not."""
+    return bool(os.environ.get("AUDIOLAB_BUILDING"))
+
+
 @contextmanager
 def replacing(path):
     """Write beside `path`, then rename: a reader sees the old file or the new one, never half of one.

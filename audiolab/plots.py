@@ -570,6 +570,77 @@ def segments(y, sr, parts, *, title="", alt=""):
     _display(figure, title, alt)
 
 
+def transcript(y, sr, words, truth=(), *, title="", alt=""):
+    """A waveform with the words that were recognised above it, and, if known, those that were said below.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape [n]
+    sr : int
+        Samples per second.
+    words : list of dict
+        ``{"word", "onset", "offset"}`` in seconds, and `confidence`, 0 to 1, which makes the shade darker.
+    truth : list of dict
+        ``{"word", "onset", "offset"}``, drawn below.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/04_speech_recognition.ipynb, "When was it said?"
+    """
+    y = measure.one_channel(y)
+    figure, (axis,) = _figure(1, 1, height=2.4)
+    t, outline = _outline(np.arange(len(y)) / sr, y[None])
+    top = 1.05 * np.abs(y).max() or 1.0
+    axis.plot(t, outline[0], color=BLUE, linewidth=0.7)
+    for word in words:
+        shade = 0.05 + 0.4 * word.get("confidence", 1)
+        axis.axvspan(word["onset"], word["offset"], color=ORANGE, alpha=shade, linewidth=0)
+        axis.text((word["onset"] + word["offset"]) / 2, 1.08 * top, word["word"], ha="center", va="bottom", fontsize=9)
+    for word in truth:
+        axis.hlines(-1.08 * top, word["onset"], word["offset"], color="black", linewidth=2)
+        axis.text((word["onset"] + word["offset"]) / 2, -1.14 * top, word["word"], ha="center", va="top", fontsize=9)
+    axis.set(xlabel="time (s)", ylabel="amplitude", ylim=(-1.5 * top, 1.5 * top))
+    axis.margins(x=0)
+    _display(figure, title, alt)
+
+
+def posteriors(logmel, probabilities, names, *, step=0.01, frame=0.03, least=0.2, title="", alt=""):
+    """What a recogniser says of each frame, under the spectrogram that it looked at.
+
+    Parameters
+    ----------
+    logmel : np.ndarray, shape [mel, time]
+    probabilities : np.ndarray, shape [frames, units]
+        Unit 0 is the blank, drawn in grey.
+    names : sequence of str, length units - 1
+        Of units 1 and up; each is written at its peaks.
+    step, frame : float
+        Seconds from one column of the spectrogram, and from one frame of the probabilities, to the next.
+    least : float
+        Units that never reach it are left out.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/04_speech_recognition.ipynb, "What can it learn in a minute?"
+    """
+    figure, (above, below) = _figure(2, 1, height=3.6, sharex=True, height_ratios=(1, 1.2))
+    above.imshow(logmel, aspect="auto", origin="lower", interpolation="nearest", cmap="magma",
+                 extent=(0, logmel.shape[1] * step, -0.5, len(logmel) - 0.5))
+    above.set_ylabel("mel channel")
+    above.grid(False)
+    t = frame * np.arange(len(probabilities))
+    below.plot(t, probabilities[:, 0], color="0.75", linewidth=1, label="blank")
+    for unit in np.flatnonzero(probabilities[:, 1:].max(axis=0) >= least) + 1:
+        p = probabilities[:, unit]
+        below.plot(t, p, linewidth=1.2, color=class_style(int(unit))[0])
+        peaks = np.flatnonzero((p >= least) & (p >= np.append(0, p[:-1])) & (p > np.append(p[1:], 0)))
+        for i in peaks:
+            below.text(t[i], p[i] + 0.02, names[unit - 1].replace(" ", "␣"), ha="center", va="bottom", fontsize=9)
+    below.set(xlabel="time (s)", ylabel="probability", ylim=(0, 1.2), xlim=(0, logmel.shape[1] * step))
+    _legend(below)
+    _display(figure, title, alt)
+
+
 def corpus(report, *, title="", alt=""):
     """A corpus at a glance: how long, how loud, which frequencies, which classes; broken files stand apart.
 

@@ -9,7 +9,7 @@ import torch
 
 from audiolab import cli, corpus, models, paths, recipes, training
 from audiolab.corpora import remote, scenes, speech
-from audiolab.recipes import RECIPES, Recipe
+from audiolab.recipes import RECIPES, Recipe, writing
 
 CHECKPOINTS = models.names()
 
@@ -28,6 +28,7 @@ def test_card_and_weights_belong_together_and_are_small(name):
     assert file.stat().st_size < 4e6
     assert card["name"] == name and card["parameters"] == models.size(model)
     assert {"title", "corpus", "feature", "seed", "steps", "machine", "licence"} <= set(card)
+    assert "test" in card["metrics"]
     assert card["epochs"] == RECIPES[name].epochs and RECIPES[name].fit.items() <= card["options"].items()
     assert not model.training
     assert card["seconds"] <= 90 * 60
@@ -41,14 +42,16 @@ def test_all_checkpoints_together_are_small():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_a_checkpoint_is_worth_what_its_card_says(name):
-    if "fsdd" in name and not remote.at_hand("fsdd"):
+    if name == "keywords-dscnn-fsdd" and not remote.at_hand("fsdd"):
         pytest.skip("needs AUDIOLAB_MIRROR")
     said, found = models.load(name)[1]["metrics"]["test"], recipes.evaluate(name)
     assert said.keys() == found.keys() and said["clips"] == found["clips"]
     slack = 1.5 / said["clips"]                                 # a clip on the border, on another processor
-    for key in said.keys() - {"clips", "right"}:
+    for key in said.keys() - {"clips", "words", "right", "errors", "onset_ms"}:
         assert found[key] == pytest.approx(said[key], abs=2 * slack), key
-    assert abs(said.get("right", 0) - found.get("right", 0)) <= 1
+    assert abs(said.get("right", 0) - found.get("right", 0)) <= 1 and said.get("words") == found.get("words")
+    assert abs(said.get("errors", 0) - found.get("errors", 0)) <= 2
+    assert abs(said.get("onset_ms", 0) - found.get("onset_ms", 0)) <= 5
 
 
 @pytest.mark.slow
@@ -68,6 +71,23 @@ def test_the_bounds_of_the_curriculum_stand_on_the_cards():
     shares = sorted(one["accuracy"] for one in spotter["seeds"].values())
     assert spotter["parameters"] <= 24000 and len(shares) == 5 and shares[2] >= 0.993
     assert spotter["metrics"]["test"]["accuracy"] == shares[2]
+    wer = {name: {on: found.get("wer") for on, found in one["metrics"].items()} for name, one in card.items()}
+    assert wer["digits-ctc-anywhere"]["test"] <= 0.01 and wer["digits-ctc-fsdd"]["fsdd"] <= 0.02
+    assert wer["digits-attention-anywhere"]["test"] <= 0.03 and wer["digits-whisper-anywhere"]["test"] <= 0.03
+    assert wer["digits-ctc-clean"]["fsdd"] > wer["digits-ctc-anywhere"]["fsdd"] > wer["digits-ctc-fsdd"]["fsdd"]
+    for name in ("digits-ctc-anywhere", "digits-ctc-fsdd", "digits-whisper-anywhere"):
+        assert card[name]["metrics"]["silence"]["invented"] == 0
+    judge = card["phonemes-framenet-american"]["metrics"]["test"]
+    assert judge["per"] <= 0.1 and judge["onset_ms"] <= 20
+
+
+@pytest.mark.slow
+def test_a_recogniser_understands_real_digits_as_its_card_says():
+    if not remote.at_hand("fsdd"):
+        pytest.skip("needs AUDIOLAB_MIRROR")
+    model, card = models.load("digits-ctc-fsdd")
+    found = writing.measured(model, writing.utterances(writing.real().split("test")))
+    assert abs(found["errors"] - card["metrics"]["fsdd"]["errors"]) <= 2
 
 
 def test_test_clips_alone_are_those_of_the_whole_corpus():

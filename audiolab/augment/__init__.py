@@ -11,5 +11,6 @@ from .room import HIGH_BAND, HIGH_DECAY, MIXING_TIME, SPEED_OF_SOUND, shoebox
 from .signals import gain, mix_at_snr, reverberate
 from .vocoder import pitch_shift, time_stretch
 
-__all__ = ["HIGH_BAND", "HIGH_DECAY", "MIXING_TIME", "SPEED_OF_SOUND", "band", "bend", "coloured", "gain", "mix_at_snr", "mixup", "pitch_shift", "recorded",
-           "reverberate", "rooms", "shoebox", "spec_augment", "time_shift", "time_stretch", "time_warp"]
+__all__ = ["HIGH_BAND", "HIGH_DECAY", "MIXING_TIME", "SPEED_OF_SOUND", "band", "bend", "coloured", "gain", "mix_at_snr",
+           "mixup", "pitch_shift", "recorded", "reverberate", "rooms", "shoebox", "spec_augment", "time_shift",
+           "time_stretch", "time_warp"]

@@ -332,7 +332,7 @@ def at_hand(name):
 
     Taught in: notebooks/06_classification.ipynb, "How small can it be?"
     """
-    if os.environ.get("AUDIOLAB_BUILDING"):
+    if paths.building():
         return False
     return (paths.data("raw", name) / "corpus.json").exists() or _mirror(name) is not None
 

@@ -1,4 +1,4 @@
-"""The two recordings that chapters open with when the learner brings none."""
+"""The recordings that chapters open with when the learner brings none."""
 
 from .. import audio, paths
 
@@ -9,13 +9,19 @@ def _spoken():                          # imports within, so that a sample that 
     return speech.say("Every sound you hear is a list of numbers.", voice="en", rate=150)
 
 
+def _digits():
+    from . import speech
+
+    return speech.say("four zero two seven one", voice="en-gb-scotland+f1", rate=150)
+
+
 def _music():
     from . import music
 
     return music.render(music.chorale("bwv269", measures=(0, 4)), sr=22050)
 
 
-_MAKERS = {"spoken": _spoken, "music": _music}
+_MAKERS = {"spoken": _spoken, "digits": _digits, "music": _music}
 
 
 def sample(name):
@@ -23,9 +29,9 @@ def sample(name):
 
     Parameters
     ----------
-    name : {"spoken", "music"}
-        A sentence by the espeak-ng synthesiser (22.05 kHz, mono), or the first phrase of a Bach
-        chorale played on a sampled harp (22.05 kHz, stereo).
+    name : {"spoken", "digits", "music"}
+        A sentence, or five digits by another voice, by the espeak-ng synthesiser (22.05 kHz, mono), or the first
+        phrase of a Bach chorale played on a sampled harp (22.05 kHz, stereo).
 
     Returns
     -------

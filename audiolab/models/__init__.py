@@ -4,7 +4,7 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["asr", "checkpoints", "classify", "whisper"],
+    submodules=["asr", "checkpoints", "classify", "pretrained", "whisper"],
     submod_attrs={
         "asr": ["AttentionASR", "CTCNet", "FrameNet", "transcribe"],
         "whisper": ["TinyWhisper"],

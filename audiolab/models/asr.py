@@ -18,6 +18,7 @@ from ..features import log_mel
 from ..features.mel import SILENCE, log_mel_sizes
 from ..preprocess import resample, to_mono
 
+UNITS = 1 + len(decode.LETTERS)    # and the blank, or the end
 SHORTEST, LONGEST = 0.1, 30.0       # seconds that `transcribe` takes
 
 
@@ -56,7 +57,7 @@ def mask(lengths, time):
 
 
 class Block(nn.Module):
-    """Each frame looks at its neighbours, channel by channel; then the channels of a frame are mixed. Added to what was.
+    """Each frame looks at its neighbours, channel by channel, and mixes its channels; that is added to what it was.
 
     References
     ----------
@@ -123,7 +124,7 @@ class CTCNet(nn.Module):
     Taught in: notebooks/04_speech_recognition.ipynb, "What can it learn in a minute?"
     """
 
-    def __init__(self, sr=8000, units=1 + len(decode.LETTERS), dim=128, blocks=5, kernel=11, stride=3, dropout=0.1):
+    def __init__(self, sr=8000, units=UNITS, dim=128, blocks=5, kernel=11, stride=3, dropout=0.1):
         super().__init__()
         self.sr = sr
         self.encoder = Encoder(log_mel_sizes(sr)["n_mels"], dim, blocks, kernel, stride, dropout)
@@ -180,7 +181,7 @@ class AttentionASR(nn.Module):
     Taught in: notebooks/04_speech_recognition.ipynb, "What if it could look where it likes?"
     """
 
-    def __init__(self, sr=8000, units=1 + len(decode.LETTERS), dim=128, blocks=4, kernel=11, stride=4, dropout=0.1,
+    def __init__(self, sr=8000, units=UNITS, dim=128, blocks=4, kernel=11, stride=4, dropout=0.1,
                  longest=60):
         super().__init__()
         self.sr, self.longest, self.dim = sr, longest, dim
@@ -238,7 +239,7 @@ class AttentionASR(nn.Module):
         """Cross entropy of every letter and of the end, and 0.3 of the encoder's own CTC loss, both by letter."""
         (scores, _, lengths, log_probs), (texts, sizes) = output, y
         at = torch.arange(scores.shape[1], device=texts.device)
-        wanted = nn.functional.pad(texts, (0, 1)).masked_fill(at > sizes[:, None], -100)     # 0 is the end; -100 not asked
+        wanted = nn.functional.pad(texts, (0, 1)).masked_fill(at > sizes[:, None], -100)     # 0 ends; -100 is not asked
         spelling = cross_entropy(scores.transpose(1, 2), wanted, label_smoothing=0.05)
         return spelling + 0.3 * CTCNet.loss((log_probs, lengths), y)
 

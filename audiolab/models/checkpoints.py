@@ -94,7 +94,8 @@ def save(name, model, card):
     weights, file = _files(name)
     with paths.replacing(file) as new_card, paths.replacing(weights) as new_weights:    # both whole, then both renamed
         new_card.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        save_file({key: value.detach().cpu().clone().contiguous() for key, value in model.state_dict().items()}, new_weights)
+        state = {key: value.detach().cpu().clone().contiguous() for key, value in model.state_dict().items()}
+        save_file(state, new_weights)
     return card
 
 

@@ -17,8 +17,7 @@ FRAMES = SECONDS * SR // HOP
 LETTERS = len(decode.LETTERS)                                   # tokens 0 to 27 are units 1 to 28
 SPECIAL = ("<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|translate|>", "<|transcribe|>", "<|startoflm|>",
            "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>")
-TOKENS = {("Ġ" if letter == " " else letter): i for i, letter in enumerate(decode.LETTERS)} | {    # Ġ: a space as a byte
-    token: LETTERS + i for i, token in enumerate(SPECIAL)}
+TOKENS = {token: i for i, token in enumerate((*decode.LETTERS.replace(" ", "Ġ"), *SPECIAL))}     # Ġ: a space, as a byte
 END = TOKENS["<|endoftext|>"]
 PROMPT = [TOKENS[token] for token in ("<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>")]
 

@@ -5,8 +5,24 @@ weights and a card, `evaluate` measures the kept weights again.
 """
 
 from . import naming, phones, whispering, writing
-from .naming import (SILENCE, Recipe, data, hidden, loss, measured, moved, only_test, retold, retuned, samples, score,
-                     semitones, tensors, transposed, word_picture)
+from .naming import (
+    SILENCE,
+    Recipe,
+    data,
+    hidden,
+    loss,
+    measured,
+    moved,
+    only_test,
+    retold,
+    retuned,
+    samples,
+    score,
+    semitones,
+    tensors,
+    transposed,
+    word_picture,
+)
 from .writing import Transcription
 
 MODULES = (naming, writing, phones, whispering)

@@ -14,6 +14,8 @@ from .writing import Transcription, fitted, kept, pictured, pictures
 
 SR = 16000
 HOP = 0.01                      # seconds from one label to the next
+PHONEMES = ("aɪ aɪə aɪɚ aʊ b d dʒ eɪ f h i iə iː j k l m n n̩ oʊ p s t tʃ uː v w z æ ð ŋ ɐ ɑː ɑːɹ ɔ ɔɪ ɔː ɔːɹ ə əl ɚ ɛ "
+            "ɛɹ ɜː ɡ ɪ ɪɹ ɹ ɾ ʃ ʊ ʊɹ ʌ ʒ ʔ θ ᵻ")
 SHORTEST = 2                    # frames: what is shorter is a flicker at a boundary, and goes to its neighbour
 
 
@@ -36,8 +38,7 @@ def names():
 
     Taught in: notebooks/04_speech_recognition.ipynb, "When was it said?"
     """
-    return ["", *"aɪ aɪə aɪɚ aʊ b d dʒ eɪ f h i iə iː j k l m n n̩ oʊ p s t tʃ uː v w z æ ð ŋ ɐ ɑː ɑːɹ ɔ ɔɪ ɔː ɔːɹ ə əl "
-                 "ɚ ɛ ɛɹ ɜː ɡ ɪ ɪɹ ɹ ɾ ʃ ʊ ʊɹ ʌ ʒ ʔ θ ᵻ".split()]
+    return ["", *PHONEMES.split()]
 
 
 def _corpus(n_jobs=1):

@@ -151,13 +151,13 @@ _WRITES = dict(title="writes down strings of digits", corpora=(synthetic,), test
                fit=dict(lr=3e-3, clip=1.0, weight_decay=0.01))
 RECIPES = {
     "digits-ctc-clean": Transcription(**_WRITES | dict(
-        heard=clean, note="Trained on synthetic voices as they are: see what that costs with real ones.")),
+        heard=clean, epochs=15, note="Trained on synthetic voices as they are: see what that costs with real ones.")),
     "digits-ctc-anywhere": Transcription(**_WRITES | dict(
         note="Trained on synthetic voices only, in rooms and noise, with bent throats and paces.")),
     "digits-ctc-fsdd": Transcription(**_WRITES | dict(
         corpora=(synthetic, real), licence="CC-BY-SA-4.0", needs="fsdd",
-        note="Strings of FSDD are joined to the synthetic ones: test strings of takes 0 to 4, by the same six speakers.")),
-    "digits-attention-anywhere": Transcription(**_WRITES | dict(model=models.AttentionASR)),
+        note="Strings of FSDD are joined. Their test strings are of takes 0 to 4, by the same six speakers.")),
+    "digits-attention-anywhere": Transcription(**_WRITES | dict(model=models.AttentionASR, epochs=20)),
 }
 
 
@@ -188,7 +188,8 @@ def noisy(items, snr=NOISE, seed=0, rate=8000):
     Taught in: notebooks/04_speech_recognition.ipynb, "Who is understood, and where?"
     """
     generator = torch.Generator().manual_seed(seed)
-    return [(augment.mix_at_snr(signal, augment.coloured(signal.shape, rate, torch.tensor([-1.0]), generator), snr), units)
+    pink = torch.tensor([-1.0])
+    return [(augment.mix_at_snr(signal, augment.coloured(signal.shape, rate, pink, generator), snr), units)
             for signal, units in items]
 
 
