@@ -709,3 +709,11 @@ def test_copies_hold_no_results(home, shipped):
     shipped.write_text(json.dumps(notebook))
     desk.start()
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells_of(mine(home)))
+
+
+@pytest.mark.parametrize("got, words", [
+    ((3, 1.0), "(3, 1.0)"), ([0.1 + 0.2, np.int64(4)], "(0.3, 4)"), ((3, [1, 2]), "(3, [1, 2])"), (None, "None"),
+    (np.zeros((2, 3)), "an array of shape [2, 3]"), (np.arange(9), "an array of shape [9]"),
+])
+def test_what_came_back_is_told_in_a_few_characters(got, words):
+    assert spec.briefly(got) == words

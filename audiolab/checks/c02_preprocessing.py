@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from .spec import Exercise, edge_signals
+from .spec import Exercise, briefly, edge_signals, two_numbers
 
 # ---------------------------------------------------------------------------------------------- 02.1
 
@@ -251,25 +251,16 @@ trim_bounds = Exercise(
 
 @trim_bounds.output
 def is_two_whole_numbers(t, got, y, top_db=40.0, frame=256):
-    pair = isinstance(got, tuple | list | np.ndarray) and np.shape(got) == (2,)
-    t.holds(pair, f"You return **{_briefly(got)}**, expected two whole numbers, `(start, stop)`.",
-            ask="What does its last line hand back?", values=False)
+    two_numbers(t, got, "two whole numbers, `(start, stop)`")
     t.holds(all(isinstance(one, int | np.integer) and not isinstance(one, bool) for one in got),
-            f"Your bounds are **{_briefly(got)}**; to cut with them they have to be whole numbers.",
+            f"Your bounds are **{briefly(got)}**; to cut with them they have to be whole numbers.",
             ask="Which operation made a float of them?", values=False)
     t.holds(y.any() or tuple(got) == (0, 0),
-            f"Of a silent signal the bounds are (0, 0); yours are **{_briefly(got)}**.",
+            f"Of a silent signal the bounds are (0, 0); yours are **{briefly(got)}**.",
             ask="Which frame of a silent signal is the loudest, and how loud is that?")
-    t.holds(0 <= got[0] <= got[1] <= len(y), f"Your bounds are **{_briefly(got)}**, in a signal of {len(y)} samples; "
+    t.holds(0 <= got[0] <= got[1] <= len(y), f"Your bounds are **{briefly(got)}**, in a signal of {len(y)} samples; "
             f"the start should not be after the stop, and the stop not after {len(y)}.",
             ask="How long is the last frame?", show=None)
-
-
-def _briefly(got):
-    """What came back, in a few characters."""
-    if isinstance(got, tuple | list | np.ndarray) and np.ndim(got) == 1 and len(got) <= 4:
-        return f"({', '.join(str(x) for x in got)})"
-    return f"an array of shape {list(got.shape)}" if isinstance(got, np.ndarray) else repr(got)[:60]
 
 
 def _bounds_are(t, case, y, want, says, ask, top_db=40.0, frame=16):
@@ -279,7 +270,7 @@ def _bounds_are(t, case, y, want, says, ask, top_db=40.0, frame=16):
         return np.where((i >= bounds[0]) & (i < bounds[1]), y, 0)
 
     got = t.on(case)(y, top_db, frame)
-    t.holds(tuple(got) == want, f"For {case}, you keep **{_briefly(got)}**, expected {want}. {says}", ask=ask,
+    t.holds(tuple(got) == want, f"For {case}, you keep **{briefly(got)}**, expected {want}. {says}", ask=ask,
             show=(kept(got), kept(want)))
 
 
@@ -491,9 +482,7 @@ design_highpass = Exercise(
 
 @design_highpass.output
 def is_an_order_and_a_frequency(t, got, passband, stopband, ripple_db, attenuation_db, sr):
-    pair = isinstance(got, tuple | list | np.ndarray) and np.shape(got) == (2,)
-    t.holds(pair, f"You return **{_briefly(got)}**, expected two numbers, `(order, cutoff)`.",
-            ask="What does its last line hand back?", values=False)
+    two_numbers(t, got, "two numbers, `(order, cutoff)`")
     order, cutoff = got
     t.holds(isinstance(order, int | np.integer), f"Your order is **{order}**, of type {type(order).__name__}; an "
             "order is a whole number, of type int.", ask="What type does the rounding of NumPy return?", values=False)

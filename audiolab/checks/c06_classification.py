@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from .spec import Exercise
+from .spec import Exercise, briefly, two_numbers
 from .stages import as_array
 
 
@@ -1343,23 +1343,14 @@ early_stopping = Exercise(
 
 @early_stopping.output
 def is_two_epochs(t, got, losses, patience, min_delta=0.0):
-    pair = isinstance(got, tuple | list | np.ndarray) and np.shape(got) == (2,)
-    t.holds(pair, f"You return **{_briefly(got)}**, expected two whole numbers, `(stop, best)`.",
-            ask="What does its last line hand back?", values=False)
+    two_numbers(t, got, "two whole numbers, `(stop, best)`")
     t.holds(all(isinstance(one, int | np.integer) and not isinstance(one, bool) for one in got),
-            f"You return **{_briefly(got)}**; epochs are counted in whole numbers.",
+            f"You return **{briefly(got)}**; epochs are counted in whole numbers.",
             ask="Is one of the two a loss, where its epoch was asked for?")
     last = len(losses) - 1
-    t.holds(0 <= got[1] <= got[0] <= last, f"You return **{_briefly(got)}** for a curve of epochs 0 to {last}. The "
+    t.holds(0 <= got[1] <= got[0] <= last, f"You return **{briefly(got)}** for a curve of epochs 0 to {last}. The "
             f"best epoch is one of those that were run: 0 ≤ best ≤ stop ≤ {last}.",
             ask="Which of the two comes first, and at which number does the count of epochs begin?")
-
-
-def _briefly(got):
-    """What came back, in a few characters."""
-    if isinstance(got, tuple | list | np.ndarray) and np.ndim(got) == 1 and len(got) <= 4:
-        return f"({', '.join(f'{x:.6g}' if isinstance(x, float) else str(x) for x in got)})"
-    return f"an array of shape {list(got.shape)}" if isinstance(got, np.ndarray) else repr(got)[:60]
 
 
 def _ends(t, case, losses, want, says, ask, patience, min_delta=0.0):
@@ -1762,7 +1753,7 @@ def more_folds_than_groups(t):
         case = f"{k} folds and only {names} group{'s' * (names > 1)}"
         got = t.on(case).call(grouped_folds, groups, k)
         t.holds(isinstance(got, str) and got == "ValueError", f"For {case} a ValueError should be raised, because a "
-                f"fold would stay empty; yours returns **{_briefly(got)}**.",
+                f"fold would stay empty; yours returns **{briefly(got)}**.",
                 ask="What would a fold without a clip be good for, and who should be told?")
 
 
@@ -2331,10 +2322,10 @@ def is_a_style_for_each_test_clip(t, got):
     t.holds(len(answers) == len(truth), f"You hand over **{len(answers)}** styles. The test part has {len(truth)} clips"
             f"{also}.", ask="Which clips did you put before your model?")
     odd = [one for one in answers.tolist() if not isinstance(one, str)]
-    t.holds(not odd, f"Your styles are no names but values like **{_briefly(odd[0]) if odd else ''}**. The corpus has "
+    t.holds(not odd, f"Your styles are no names but values like **{briefly(odd[0]) if odd else ''}**. The corpus has "
             f"the styles {_listed(styles)}.", ask="Which name does each of your numbers stand for?")
     unknown = sorted(set(answers.tolist()) - set(styles))
-    t.holds(not unknown, f"**{_briefly(unknown[0]) if unknown else ''}** is no style of this corpus, which has "
+    t.holds(not unknown, f"**{briefly(unknown[0]) if unknown else ''}** is no style of this corpus, which has "
             f"{_listed(styles)}.", ask="How does the table spell its labels?")
 
 

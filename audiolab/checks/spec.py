@@ -110,6 +110,26 @@ def edge_signals(*names, n=64):
     return [signals[name] for name in names]
 
 
+def briefly(got):
+    """What came back, in a few characters: up to four numbers, the shape of an array, the beginning of all else."""
+    if _is_row(got) and len(got) <= 4:
+        return f"({', '.join(str(float(f'{x:.6g}')) if isinstance(x, float) else str(x) for x in got)})"
+    return f"an array of shape {list(got.shape)}" if isinstance(got, np.ndarray) else repr(got)[:60]
+
+
+def two_numbers(t, got, expected):
+    """Hold a result to being two numbers: `expected` says which, as in "two whole numbers, `(start, stop)`"."""
+    t.holds(_is_row(got) and len(got) == 2, f"You return **{briefly(got)}**, expected {expected}.",
+            ask="What does its last line hand back?", values=False)
+
+
+def _is_row(got):
+    """Whether it holds single things: of another list among them NumPy would not know the shape."""
+    if isinstance(got, np.ndarray):
+        return got.ndim == 1
+    return isinstance(got, tuple | list) and not any(isinstance(x, tuple | list) or np.ndim(x) for x in got)
+
+
 def chapters():
     """Modules that declare exercises, by chapter: ``{"01": "c01_fundamentals", …}``. Imports none."""
     package = importlib.import_module(__package__)
