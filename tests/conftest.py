@@ -4,6 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import pytest
 import skips
 from nbval.plugin import IPyNbCell
 
@@ -38,3 +39,23 @@ def _runtest(cell, run=IPyNbCell.runtest):
 
 
 IPyNbCell.runtest = _runtest
+
+
+@pytest.fixture
+def shell():
+    """A live IPython, since players and figures speak to its display."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    yield InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def shown(shell, monkeypatch):
+    """What widgets display: pairs of data and metadata."""
+    from audiolab.widgets import explorer
+
+    calls = []
+    monkeypatch.setattr(explorer, "display", lambda data, metadata=None, **_: calls.append((data, metadata)))
+    return calls

@@ -13,6 +13,7 @@ from IPython.utils.capture import capture_output
 from audiolab import audio, corpus, measure, metrics, plots, synth, widgets
 from audiolab.widgets import clips, explorer
 
+pytestmark = pytest.mark.usefixtures("shell")
 SR = 8000
 LABELS = ["alarm", "bell", "siren"]
 TRUTH = ["siren"] * 9 + ["bell"] * 3 + ["alarm"] * 3
@@ -29,23 +30,6 @@ def tone(row):
 def tones(tmp_path_factory):
     plan = pd.DataFrame({"path": [f"{hz}.flac" for hz in HZ], "label": TRUTH, "hz": HZ})
     return corpus.make(tmp_path_factory.mktemp("corpus") / "tones", plan, tone)
-
-
-@pytest.fixture(autouse=True)
-def shell():
-    """A live IPython, since figures speak to its display."""
-    from IPython.core.interactiveshell import InteractiveShell
-    from traitlets.config import Config
-
-    yield InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
-    InteractiveShell.clear_instance()
-
-
-@pytest.fixture
-def shown(monkeypatch):
-    calls = []
-    monkeypatch.setattr(explorer, "display", lambda data, metadata=None, **_: calls.append((data, metadata)))
-    return calls
 
 
 @pytest.fixture

@@ -401,13 +401,3 @@ def test_a_page_without_a_kernel_shows_a_simulated_test(make, shell):
     assert make()._repr_mimebundle_()[0]["image/png"] == data["image/png"]          # whatever the order drawn
     assert explorer.VIEW in data and len(data["image/png"]) > 1000
     assert "imulated listener" in data["text/plain"] == metadata["image/png"]["alt"]
-
-
-@pytest.fixture
-def shell():
-    """A live IPython, since figures speak to its display."""
-    from IPython.core.interactiveshell import InteractiveShell
-    from traitlets.config import Config
-
-    yield InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
-    InteractiveShell.clear_instance()

@@ -30,15 +30,10 @@ def work(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def shell(monkeypatch):
+def shell(shell):
     """IPython as a kernel has it, with somebody before the screen."""
-    from IPython.core.interactiveshell import InteractiveShell
-    from traitlets.config import Config
-
-    one = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
-    one.kernel, one.get_parent = None, lambda: {"content": {"allow_stdin": True}}
-    yield one
-    InteractiveShell.clear_instance()
+    shell.kernel, shell.get_parent = None, lambda: {"content": {"allow_stdin": True}}
+    return shell
 
 
 @pytest.fixture

@@ -12,24 +12,8 @@ from IPython.utils.capture import capture_output
 from audiolab import plots, widgets
 from audiolab.widgets import explorer
 
+pytestmark = pytest.mark.usefixtures("shell")
 Y = (0.4 * np.sin(np.arange(4000) / 7)).astype(np.float32)
-
-
-@pytest.fixture(autouse=True)
-def shell():
-    """A live IPython, since players and figures speak to its display."""
-    from IPython.core.interactiveshell import InteractiveShell
-    from traitlets.config import Config
-
-    yield InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
-    InteractiveShell.clear_instance()
-
-
-@pytest.fixture
-def shown(monkeypatch):
-    calls = []
-    monkeypatch.setattr(explorer, "display", lambda data, metadata=None, **_: calls.append((data, metadata)))
-    return calls
 
 
 @pytest.fixture
