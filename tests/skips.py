@@ -6,7 +6,6 @@ import os
 import pytest
 
 REASONS = (
-    "torch is not installed: it comes with the chapters that train",
     "a value is its values",                                            # automatic mutants that do not apply
     "*AUDIOLAB_MIRROR*",                                                # where the recordings are not at hand
     # Windows

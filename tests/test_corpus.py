@@ -393,7 +393,6 @@ def test_tables_come_back_as_they_went(tmp_path):
 
 
 def test_a_view_of_a_split_numbers_labels_as_the_whole_does(corpus):
-    pytest.importorskip("torch", reason="torch is not installed: it comes with the chapters that train")
     from torch.utils.data import DataLoader
 
     view = corpus.split("test").torch()
