@@ -1,5 +1,7 @@
 """Recognisers read a clip alike in any company, refuse what they cannot read, and learn."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -302,10 +304,19 @@ def test_the_path_of_published_models_runs_on_a_tiny_one_without_weights(tmp_pat
 # ---- phonemes ---------------------------------------------------------------------------------------------
 
 
-def test_segments_join_what_a_flicker_divides():
-    assert phones.segments([0, 1, 1, 1, 2, 1, 1, 0, 0, 3, 3]) == [(1, 1, 7), (3, 9, 11)]
+def test_segments_are_stretches_of_one_phoneme():
     assert phones.segments([1, 1, 2, 2, 2]) == [(1, 0, 2), (2, 2, 5)] and phones.segments([0, 0]) == []
-    assert phones.segments([1, 2, 2, 0, 2], 1) == [(1, 0, 1), (2, 1, 3), (2, 4, 5)]
+    assert phones.segments([1, 2, 2, 0, 2]) == [(1, 0, 1), (2, 1, 3), (2, 4, 5)]
+
+
+def test_a_smooth_path_is_the_best_of_all_when_a_switch_has_a_price():
+    rng = np.random.default_rng(0)
+    log_probs = np.log(rng.dirichlet(np.ones(3), 6))
+    worth = {path: log_probs[np.arange(6), path].sum() - 0.7 * np.count_nonzero(np.diff(path))
+             for path in itertools.product(range(3), repeat=6)}
+    assert tuple(phones.smooth(log_probs, 0.7)) == max(worth, key=worth.get)
+    assert phones.smooth(log_probs, 0).tolist() == log_probs.argmax(axis=1).tolist()
+    assert len(set(phones.smooth(log_probs, 100).tolist())) == 1
 
 
 def test_the_judge_has_not_heard_the_voices_that_chapter_05_learns_from():
@@ -313,5 +324,5 @@ def test_the_judge_has_not_heard_the_voices_that_chapter_05_learns_from():
     assert not set(plan.group.str.partition("+")[2]) & set(speech.MODELS)
     assert set(plan.accent) == {"en-us"} and plan.path.is_unique
     assert not set(plan[plan.split == "train"].text) & set(plan[plan.split == "test"].text)
-    assert recipes.RECIPES["phonemes-framenet-american"].corpora[0].__name__ == "_corpus"
+    assert recipes.RECIPES["phonemes-framenet-american"].corpora[0].__name__ == "sentences"
     assert set(speech.MODELS) <= set(speech.voices().query("split == 'train'").variant)

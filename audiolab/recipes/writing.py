@@ -5,6 +5,7 @@ batch goes through another room, noise and microphone before its log-mel is take
 """
 
 import functools
+import inspect
 import os
 import platform
 from collections.abc import Callable
@@ -282,8 +283,8 @@ def kept(name, recipe, model, history, corpora, found):
 
 def _known_by(recipe):
     """What stands for a recipe in the name of its state, so that another one does not go on from it."""
-    options = (recipe.model.__name__, recipe.epochs, recipe.arguments, recipe.heard.__name__, recipe.fit, recipe.seed)
-    return digest(repr(options))[:8]
+    options = (recipe.model.__name__, recipe.epochs, recipe.arguments, recipe.fit, recipe.seed)
+    return digest(repr(options) + inspect.getsource(recipe.heard))[:8]
 
 
 def evaluate(name, recipe, n_jobs):
