@@ -197,7 +197,7 @@ def _beam(log_probs, lm, width, weight):
     return prefixes[int(worth.argmax())]
 
 
-def words(log_probs, text, frame):
+def words(log_probs, text, frame, late=0.0):
     """When each word of a text was said, and how sure the network is of it.
 
     Parameters
@@ -208,12 +208,15 @@ def words(log_probs, text, frame):
         What was said, or what was recognised.
     frame : float
         Seconds from one frame to the next.
+    late : float
+        Seconds by which this network's first letter follows the onset of a word, to be taken off.
 
     Returns
     -------
     list of dict
-        ``{"word", "onset", "offset", "confidence"}``: seconds from the first letter's first frame to the last letter's
-        last one, and the geometric mean of the probabilities of its letters where each is largest, 0 to 1.
+        ``{"word", "onset", "offset", "confidence"}``: seconds from the first letter's first frame, less `late`, to the
+        last letter's last one, and the geometric mean of the probabilities of its letters where each is largest, 0 to
+        1. Words do not overlap.
 
     Raises
     ------
@@ -224,12 +227,13 @@ def words(log_probs, text, frame):
     """
     log_probs, text = np.asarray(log_probs), " ".join(text.lower().split())
     units = to_units(text)
-    state, found, at = ctc.align(log_probs, units), [], 0
+    state, found, at, before = ctc.align(log_probs, units), [], 0, 0.0
     for word in text.split():
         places = range(at, at + len(word))
         frames = [np.flatnonzero(state == 2 * i + 1) for i in places]
         best = [log_probs[f, units[i]].max() for i, f in zip(places, frames, strict=True)]
-        found.append({"word": word, "onset": float(frames[0][0] * frame), "offset": float((frames[-1][-1] + 1) * frame),
-                      "confidence": float(np.exp(np.mean(best)))})
+        onset, offset = float(max(before, frames[0][0] * frame - late)), float((frames[-1][-1] + 1) * frame)
+        found.append({"word": word, "onset": onset, "offset": offset, "confidence": float(np.exp(np.mean(best)))})
+        before = offset
         at += len(word) + 1
     return found

@@ -597,7 +597,8 @@ def transcript(y, sr, words, truth=(), *, title="", alt=""):
         axis.axvspan(word["onset"], word["offset"], color=ORANGE, alpha=shade, linewidth=0)
         axis.text((word["onset"] + word["offset"]) / 2, 1.08 * top, word["word"], ha="center", va="bottom", fontsize=9)
     for word in truth:
-        axis.hlines(-1.08 * top, word["onset"], word["offset"], color="black", linewidth=2)
+        axis.hlines(-1.08 * top, word["onset"], word["offset"], color="black", linewidth=1.5)
+        axis.vlines([word["onset"], word["offset"]], -1.16 * top, -1.0 * top, color="black", linewidth=1)
         axis.text((word["onset"] + word["offset"]) / 2, -1.14 * top, word["word"], ha="center", va="top", fontsize=9)
     axis.set(xlabel="time (s)", ylabel="amplitude", ylim=(-1.5 * top, 1.5 * top))
     axis.margins(x=0)

@@ -269,7 +269,7 @@ def string_speakers():
         rows.append((name, *(f"{rate[-1]:.1f}" for rate in rates.values()), f"{found['after']['words']:,}",
                      f"{found['seconds']:.0f}"))
     rows.append(("mean of six", *(f"{np.mean(rate):.1f}" for rate in rates.values()), "", ""))
-    return table(["left out", "synthetic voices only, WER, %", "… and five people, WER, %", "words", "training, s"], rows)
+    return table(["left out", "synthetic voices, WER in %", "… and five people", "words", "training, s"], rows)
 
 
 def minutes():

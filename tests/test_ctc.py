@@ -166,4 +166,6 @@ def test_words_have_times_and_confidence():
     assert (one["word"], two["word"]) == ("one", "two")
     assert one["onset"] == pytest.approx(0.06) and one["offset"] == pytest.approx(0.18)
     assert two["onset"] == pytest.approx(0.33) and two["confidence"] == pytest.approx(0.8)
+    one, two = decode.words(log_probs, text, 0.03, late=0.2)     # neither before the beginning nor into the word before
+    assert one["onset"] == 0 and two["onset"] == one["offset"]
     assert decode.words(log_probs, "", 0.03) == []

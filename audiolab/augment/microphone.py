@@ -42,8 +42,8 @@ def rooms(n, sr, seed=0):
 def recorded(y, sr, generator, responses):
     """A batch of clean voices as somebody's microphone might have taken them, each by chance.
 
-    Half of them stand in a room; most have noise of some colour, 5 to 35 dB below the voice, some a second voice;
-    half lose the lowest or the highest frequencies; all have another level, and a few are overdriven.
+    Every third stands in a room; half have noise of some colour, 5 to 35 dB below the voice, some a second voice;
+    every third loses its lowest and highest frequencies; all have another level, and a few are overdriven.
 
     Parameters
     ----------
@@ -69,12 +69,12 @@ def recorded(y, sr, generator, responses):
         return torch.where(draw(0, 1)[:, None] < share, changed, y)
 
     which = torch.randint(len(responses), (len(y),), generator=generator)
-    y = some(0.5, reverberate(y, responses.to(y.device)[which]), y)
-    y = some(0.2, mix_at_snr(y, y[torch.randperm(len(y), generator=generator)], draw(10, 25)), y)
-    y = some(0.8, mix_at_snr(y, coloured(y.shape, sr, draw(-2, 1), generator).to(y.device), draw(5, 35)), y)
-    y = some(0.5, band(y, sr, low=draw(50, 400), high=draw(0.25, 0.5) * sr), y)
+    y = some(0.3, reverberate(y, responses.to(y.device)[which]), y)
+    y = some(0.1, mix_at_snr(y, y[torch.randperm(len(y), generator=generator)], draw(10, 25)), y)
+    y = some(0.5, mix_at_snr(y, coloured(y.shape, sr, draw(-2, 1), generator).to(y.device), draw(5, 35)), y)
+    y = some(0.3, band(y, sr, low=draw(50, 300), high=draw(0.35, 0.5) * sr), y)
     peak = y.abs().amax(dim=1).clamp(min=1e-5)
-    level = torch.where(draw(0, 1) < 0.1, draw(3, 12), draw(-30, 0))            # decibels of the peak, over 0 clipped
+    level = torch.where(draw(0, 1) < 0.05, draw(3, 12), draw(-30, 0))            # decibels of the peak, over 0 clipped
     return gain(y, level - 20 * peak.log10()).clamp(-1, 1)
 
 

@@ -121,8 +121,15 @@ class CTCNet(nn.Module):
     dim, blocks, kernel, stride, dropout
         As in `Encoder`.
 
+    Attributes
+    ----------
+    late : float
+        Seconds by which the first letter of a word follows its onset, median: as measured in chapter 04.
+
     Taught in: notebooks/04_speech_recognition.ipynb, "What can it learn in a minute?"
     """
+
+    late = 0.07
 
     def __init__(self, sr=8000, units=UNITS, dim=128, blocks=5, kernel=11, stride=3, dropout=0.1):
         super().__init__()
@@ -330,4 +337,4 @@ def transcribe(model, y, sr, lm=None):
     with torch.inference_mode():
         log_probs, lengths = model.eval()((picture, torch.tensor([picture.shape[3]])))
     text = decode.beam_search(log_probs, lengths, lm)[0] if lm else decode.greedy(log_probs, lengths)[0]
-    return text, decode.words(log_probs[0].numpy(), text, model.frame), log_probs[0].numpy()
+    return text, decode.words(log_probs[0].numpy(), text, model.frame, model.late), log_probs[0].numpy()

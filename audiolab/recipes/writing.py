@@ -50,6 +50,8 @@ class Transcription:
         Other options of `audiolab.training.fit`.
     also : dict of str to callable
         Other corpora on whose test clips it is measured besides, where they can be had.
+    start : str
+        Checkpoint whose weights it begins with; fresh ones when not given.
     needs : str
         Published data set without which it cannot be made.
     seed : int
@@ -67,6 +69,7 @@ class Transcription:
     arguments: dict = field(default_factory=dict)
     fit: dict = field(default_factory=dict)
     also: dict = field(default_factory=dict)
+    start: str = ""
     needs: str = ""
     seed: int = 0
     note: str = ""
@@ -91,7 +94,7 @@ def anywhere(x, y, generator):
     (signals, lengths, *rest), y = silenced(paused(x, 8000, generator), y, generator)
     signals = augment.recorded(signals[:, 0], 8000, generator, augment.rooms(200, 8000))[:, None]
     pictures, lengths, *rest = pictured((signals, lengths, *rest), 8000)
-    speed = 0.8 + 0.45 * torch.rand((), generator=generator).item()
+    speed = 0.85 + 0.35 * torch.rand((), generator=generator).item()
     pictures = augment.bend(pictures, 0.15, speed, generator)
     pictures = augment.spec_augment(pictures, freq_width=6, time_width=8, warp=0, generator=generator)
     return (pictures, (lengths / speed).round().long().clamp(1, pictures.shape[3]), *rest), y
@@ -110,12 +113,15 @@ def paused(x, sr, generator):
 
 
 def silenced(x, y, generator):
-    """A few signals of a batch lose their voice and their text, so that a network learns to write nothing."""
+    """A few signals of a batch become faint noise without a text, so that a network learns to write nothing."""
     signals, lengths, *rest = x
     texts, sizes = y
-    speaks = (torch.rand(len(lengths), generator=generator) >= EMPTY).to(signals.device)
-    return (signals * speaks[:, None, None], lengths, *(text * speaks[:, None] for text in rest)), \
-        (texts * speaks[:, None], sizes * speaks)
+    draw = torch.rand((2, len(lengths)), generator=generator).to(signals.device)
+    empty, level = draw[0] < EMPTY, 10 ** (-5 * draw[1])        # 0 to -100 dBFS
+    noise = level[:, None, None] * torch.randn(signals.shape, generator=generator).to(signals.device)
+    signals = torch.where(empty[:, None, None], noise, signals)
+    return (signals, lengths, *(text.masked_fill(empty[:, None], 0) for text in rest)), \
+        (texts.masked_fill(empty[:, None], 0), sizes.masked_fill(empty, 0))
 
 
 def pictured(x, sr):
@@ -148,7 +154,7 @@ def real(n_jobs=1):
 
 
 _WRITES = dict(title="writes down strings of digits", corpora=(synthetic,), test=synthetic_test, licence="CC-BY-4.0",
-               model=models.CTCNet, epochs=30, heard=anywhere, also={"fsdd": real},
+               model=models.CTCNet, epochs=20, heard=anywhere, also={"fsdd": real},
                fit=dict(lr=3e-3, clip=1.0, weight_decay=0.01))
 RECIPES = {
     "digits-ctc-clean": Transcription(**_WRITES | dict(
@@ -156,8 +162,9 @@ RECIPES = {
     "digits-ctc-anywhere": Transcription(**_WRITES | dict(
         note="Trained on synthetic voices only, in rooms and noise, with bent throats and paces.")),
     "digits-ctc-fsdd": Transcription(**_WRITES | dict(
-        corpora=(synthetic, real), licence="CC-BY-SA-4.0", needs="fsdd",
-        note="Strings of FSDD are joined. Their test strings are of takes 0 to 4, by the same six speakers.")),
+        start="digits-ctc-anywhere", epochs=8, corpora=(synthetic, real), licence="CC-BY-SA-4.0", needs="fsdd",
+        note="Goes on from digits-ctc-anywhere, with strings of FSDD. Their test strings are of takes 0 to 4, by the "
+             "same six speakers.")),
     "digits-attention-anywhere": Transcription(**_WRITES | dict(model=models.AttentionASR, epochs=20)),
 }
 
@@ -262,7 +269,7 @@ def train(name, recipe, n_jobs, progress):
 def fitted(name, recipe, clips, validation, progress):
     """A model trained by a recipe, and its history; goes on where an interrupted one stopped."""
     torch.manual_seed(recipe.seed)
-    model = recipe.model(**recipe.arguments)
+    model = models.load(recipe.start)[0] if recipe.start else recipe.model(**recipe.arguments)
     history = training.fit(
         model, clips, validation, loss=model.loss, epochs=recipe.epochs, augment=recipe.heard, seed=recipe.seed,
         collate=model.batch, lengths=[signal.shape[1] for signal, _ in clips], progress=progress,
@@ -283,7 +290,7 @@ def kept(name, recipe, model, history, corpora, found):
 
 def _known_by(recipe):
     """What stands for a recipe in the name of its state, so that another one does not go on from it."""
-    options = (recipe.model.__name__, recipe.epochs, recipe.arguments, recipe.fit, recipe.seed)
+    options = (recipe.model.__name__, recipe.start, recipe.epochs, recipe.arguments, recipe.fit, recipe.seed)
     return digest(repr(options) + inspect.getsource(recipe.heard))[:8]
 
 
