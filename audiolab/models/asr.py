@@ -188,7 +188,7 @@ class AttentionASR(nn.Module):
     Taught in: notebooks/04_speech_recognition.ipynb, "What if it could look where it likes?"
     """
 
-    def __init__(self, sr=8000, units=UNITS, dim=128, blocks=4, kernel=11, stride=4, dropout=0.1,
+    def __init__(self, sr=8000, units=UNITS, dim=128, blocks=5, kernel=11, stride=3, dropout=0.1,
                  longest=60):
         super().__init__()
         self.sr, self.longest, self.dim = sr, longest, dim

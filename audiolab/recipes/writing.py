@@ -51,7 +51,7 @@ class Transcription:
     also : dict of str to callable
         Other corpora on whose test clips it is measured besides, where they can be had.
     start : str
-        Checkpoint whose weights it begins with; fresh ones when not given.
+        Checkpoint whose weights it begins with, as far as the layers are the same; fresh ones when not given.
     needs : str
         Published data set without which it cannot be made.
     seed : int
@@ -165,7 +165,9 @@ RECIPES = {
         start="digits-ctc-anywhere", epochs=8, corpora=(synthetic, real), licence="CC-BY-SA-4.0", needs="fsdd",
         note="Goes on from digits-ctc-anywhere, with strings of FSDD. Their test strings are of takes 0 to 4, by the "
              "same six speakers.")),
-    "digits-attention-anywhere": Transcription(**_WRITES | dict(model=models.AttentionASR, epochs=20)),
+    "digits-attention-anywhere": Transcription(**_WRITES | dict(
+        model=models.AttentionASR, start="digits-ctc-anywhere", epochs=10, fit=_WRITES["fit"] | dict(lr=2e-3),
+        note="Begins with the encoder of digits-ctc-anywhere, so that only the writer has everything to learn.")),
 }
 
 
@@ -269,7 +271,10 @@ def train(name, recipe, n_jobs, progress):
 def fitted(name, recipe, clips, validation, progress):
     """A model trained by a recipe, and its history; goes on where an interrupted one stopped."""
     torch.manual_seed(recipe.seed)
-    model = models.load(recipe.start)[0] if recipe.start else recipe.model(**recipe.arguments)
+    model = recipe.model(**recipe.arguments)
+    if recipe.start:
+        known, own = models.load(recipe.start)[0].state_dict(), model.state_dict()
+        model.load_state_dict({key: known[key] for key in known.keys() & own.keys()}, strict=False)
     history = training.fit(
         model, clips, validation, loss=model.loss, epochs=recipe.epochs, augment=recipe.heard, seed=recipe.seed,
         collate=model.batch, lengths=[signal.shape[1] for signal, _ in clips], progress=progress,
