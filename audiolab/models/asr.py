@@ -19,6 +19,7 @@ from ..features.mel import SILENCE, log_mel_sizes
 from ..preprocess import resample, to_mono
 
 UNITS = 1 + len(decode.LETTERS)    # and the blank, or the end
+PEAK = -10.0                        # dBFS
 SHORTEST, LONGEST = 0.1, 30.0       # seconds that `transcribe` takes
 
 
@@ -298,6 +299,11 @@ class FrameNet(nn.Module):
         return nn.functional.nll_loss(log_probs.transpose(1, 2), wanted)
 
 
+def levelled(y):
+    """A signal as loud as the recognisers like it: its peak at `PEAK`. Silence stays silent."""
+    return y * (10 ** (PEAK / 20) / max(np.abs(y).max(), 1e-5))
+
+
 def transcribe(model, y, sr, lm=None):
     """What somebody says: text, words, times, and how sure the network is of each word.
 
@@ -333,7 +339,7 @@ def transcribe(model, y, sr, lm=None):
                          "transcribed at once. Cut longer ones at a pause.")
     if not np.isfinite(y).all():
         raise AudioError("The recording holds NaN or infinity.")
-    picture = torch.from_numpy(log_mel(resample(y, sr, model.sr), model.sr))[None, None]
+    picture = torch.from_numpy(log_mel(levelled(resample(y, sr, model.sr)), model.sr))[None, None]
     with torch.inference_mode():
         log_probs, lengths = model.eval()((picture, torch.tensor([picture.shape[3]])))
     text = decode.beam_search(log_probs, lengths, lm)[0] if lm else decode.greedy(log_probs, lengths)[0]

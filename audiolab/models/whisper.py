@@ -12,7 +12,7 @@ from torch import nn
 from .. import decode
 from ..features import mel_filterbank
 
-SR, SECONDS, HOP, N_FFT, N_MELS = 16000, 5, 160, 400, 80
+SR, SECONDS, HOP, N_FFT, N_MELS = 16000, 4, 160, 400, 80
 FRAMES = SECONDS * SR // HOP
 LETTERS = len(decode.LETTERS)                                   # tokens 0 to 27 are units 1 to 28
 SPECIAL = ("<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|translate|>", "<|transcribe|>", "<|startoflm|>",
@@ -92,6 +92,7 @@ class TinyWhisper(nn.Module):
             vocab_size=len(TOKENS), num_mel_bins=N_MELS, d_model=dim, max_source_positions=FRAMES // 2,
             max_target_positions=64, encoder_layers=layers, decoder_layers=layers - 1, encoder_attention_heads=heads,
             decoder_attention_heads=heads, encoder_ffn_dim=hidden, decoder_ffn_dim=hidden, dropout=dropout,
+            init_std=dim**-0.5,                                 # 0.02, made for wide layers, would drown the sound
             bos_token_id=END, eos_token_id=END, pad_token_id=END, decoder_start_token_id=PROMPT[0],
             suppress_tokens=None, begin_suppress_tokens=None))
         ready = self.whisper.generation_config

@@ -20,7 +20,7 @@ def anywhere(x, y, generator):
 RECIPES = {
     "digits-whisper-anywhere": Transcription(
         title="writes down strings of digits, in the classes of Whisper", corpora=(writing.synthetic,),
-        also={"fsdd": writing.real}, test=writing.synthetic_test, licence="CC-BY-4.0", model=models.TinyWhisper,
+        also={"familiar": writing.familiar, "fsdd": writing.real}, test=writing.synthetic_test, licence="CC-BY-4.0", model=models.TinyWhisper,
         epochs=12, heard=anywhere, fit=dict(lr=1.5e-3, clip=1.0, weight_decay=0.01, batch_size=32),
         note="Trained on synthetic voices only, at 16 kHz. It listens to 5 s."),
 }

@@ -16,7 +16,7 @@ import torch
 
 from .. import augment, decode, features, metrics, models, paths, preprocess, training
 from ..corpora import speech, strings
-from ..corpus import digest
+from ..corpus import digest, make
 from ..models import asr
 from .naming import only_test
 
@@ -148,13 +148,27 @@ def synthetic_test(n_jobs=1):
     return only_test("speech-strings-test", functools.partial(speech.plan_digits, 6000), speech.render, n_jobs)
 
 
+def familiar(n_jobs=1):
+    """Other strings, by voices that nobody trains on, in accents that are trained on: all of them for the test."""
+    rows = speech.plan_digits(6000, seed=1)
+    return make(paths.data("raw", "speech-strings-familiar"), rows[rows.split == "validation"].assign(split="test"),
+                speech.render, n_jobs=n_jobs, desc="speech-strings-familiar")
+
+
+@functools.cache
+def language():
+    """The language model of their training texts, which need not be spoken for it."""
+    plan = speech.plan_digits(6000)
+    return decode.NGram(plan.text[plan.split == "train"], order=6)
+
+
 def real(n_jobs=1):
     """Strings of digits by real voices."""
     return strings.fsdd(3000, n_jobs=n_jobs)
 
 
 _WRITES = dict(title="writes down strings of digits", corpora=(synthetic,), test=synthetic_test, licence="CC-BY-4.0",
-               model=models.CTCNet, epochs=20, heard=anywhere, also={"fsdd": real},
+               model=models.CTCNet, epochs=20, heard=anywhere, also={"familiar": familiar, "fsdd": real},
                fit=dict(lr=3e-3, clip=1.0, weight_decay=0.01))
 RECIPES = {
     "digits-ctc-clean": Transcription(**_WRITES | dict(
@@ -185,11 +199,13 @@ def utterances(corpus, feature=at_8k, n_jobs=1):
 
 
 def pictures(items, sr=8000):
-    """The same with a log-mel [1, n_mels, time] in place of each signal.
+    """The same with a log-mel [1, n_mels, time] in place of each signal, which is first brought to one peak.
+
+    What is soft would lose its consonants under the picture's floor.
 
     Taught in: notebooks/04_speech_recognition.ipynb, "What can it learn in a minute?"
     """
-    return [(torch.from_numpy(features.log_mel(signal.numpy(), sr)), units) for signal, units in items]
+    return [(torch.from_numpy(features.log_mel(asr.levelled(signal.numpy()), sr)), units) for signal, units in items]
 
 
 def noisy(items, snr=NOISE, seed=0, rate=8000):
@@ -235,9 +251,14 @@ def measured(model, items):
     Returns
     -------
     dict of str to float
-        `clips`, `words`, `errors` (words replaced, left out or put in), `wer`, `cer`.
+        `clips`, `words`, `errors` (words replaced, left out or put in), `wer`, `cer`, all by greedy decoding; for CTC
+        also `wer_lm`, by beam search with `language`.
     """
-    return compared(items, read(model, pictures(items)))
+    output = training.predict(model, pictures(items), 64, asr.batch)
+    found = compared(items, model.read(output))
+    if isinstance(model, models.CTCNet):
+        found["wer_lm"] = compared(items, decode.beam_search(*output, language()))["wer"]
+    return found
 
 
 def compared(items, said):
