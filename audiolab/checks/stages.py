@@ -277,7 +277,7 @@ def outline(args, kwargs):
     def one(x):
         if isinstance(x, np.ndarray) or hasattr(x, "detach"):
             return f"{as_array(x).dtype} {shape(as_array(x))}"
-        return type(x).__name__ if isinstance(x, np.random.Generator) else value(x)
+        return type(x).__name__ if isinstance(x, np.random.Generator) or "\n" in repr(x) else value(x)
 
     return ", ".join([*map(one, args), *(f"{name}={one(x)}" for name, x in kwargs.items())])
 
