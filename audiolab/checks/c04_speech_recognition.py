@@ -1663,8 +1663,9 @@ def _ear_class():
             pictures = input_features if input_features is not None else asked.get("inputs")
             self.heard.append(pictures.detach().numpy())
             self.asked.append(asked)
-            ends = [whisper.END, whisper.END]
-            return torch.tensor([[*whisper.PROMPT, *self.spell(picture), *ends] for picture in pictures])
+            self.said = [self.spell(picture) for picture in pictures]
+            rows = [torch.tensor([*whisper.PROMPT, *said, whisper.END, whisper.END]) for said in self.said]
+            return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=whisper.END)
 
         def spell(self, picture):
             """A space, then letters for the loudest channel and for the frames that are loud, or nothing."""
@@ -1676,7 +1677,8 @@ def _ear_class():
             level, mean = round(float(picture.max()) * 8), round(float(picture.mean()) * 50)
             asked = self.asked[-1]
             request = 2 * (asked.get("language") is None) + (asked.get("task") == "translate")
-            return [0, *(2 + value % 26 for value in (best // 9, best % 9, loud // 26, loud, level, mean, request))]
+            first, second = (best // 9, best % 9, loud // 26, loud), (level, mean, request)
+            return [0, *(2 + value % 26 for value in first), 0, *(2 + value % 26 for value in second)]
 
     return Ear
 
@@ -1852,6 +1854,17 @@ def asks_for_english_to_be_written(t):
             "is named, the model guesses from the sound.", ask="What does the task say about the language?")
     t.holds(task == "transcribe", f"The task that `model.generate` is told is **{task}**, expected transcribe.",
             ask="Which two tasks does Whisper know?")
+
+
+@transcribe.properties
+def the_text_is_that_of_the_model(t):
+    from .. import decode
+
+    ear, case = _ear(), "a tone of 800 Hz"
+    got = t.on(case)(ear, _processor(), _tone(800, 16000), 16000)
+    want = decode.to_text([token + 1 for token in ear.said[0]])
+    t.holds(got == want, f"For {case}, the model writes “{want}”, and you return **“{got}”**.",
+            ask="What happens to a text after it was decoded?")
 
 
 @transcribe.properties

@@ -48,7 +48,7 @@ def unique_in_order(path, blank=0):
     return seen
 
 
-@mutant("04.1", stage="edges", says="For 3 5 3, your text is **3 5**")
+@mutant("04.1", stage="edges", says="For 3 0 3, your text is 3, expected 3 3")
 def sorted_set(path, blank=0):
     return sorted({*path} - {blank})
 
@@ -94,7 +94,7 @@ def default_is_the_last_of_28(path, blank=28):
     return [unit for unit, _ in itertools.groupby(path) if unit != blank]
 
 
-@mutant("04.1", stage="properties", says="Spoken more slowly, the text is the same")
+@mutant("04.1", stage="edges", says="For 7 frames of unit 3, your text is 3 3")
 def runs_of_three_at_most(path, blank=0):
     return [unit for unit, run in itertools.groupby(path) for k, _ in enumerate(run) if unit != blank and not k % 4]
 
@@ -104,7 +104,7 @@ def blank_0_goes_too(path, blank=0):
     return [unit for unit, _ in itertools.groupby(path) if unit not in (0, blank)]
 
 
-@mutant("04.1", stage="output", says="of shape [9], expected a list of int")
+@mutant("04.1", stage="output", says="of shape [7], expected a list of int")
 def an_array(path, blank=0):
     return np.array([unit for unit, _ in itertools.groupby(path) if unit != blank])
 
@@ -214,13 +214,13 @@ def at_least_one_letter(log_probs, target):
     return -np.logaddexp(*forward(log_probs, target)[-2:]) if target else np.inf
 
 
-@mutant("04.2", stage="edges", says="For two frames and an empty text, it stopped with **IndexError**")
+@mutant("04.2", stage="edges", says="For two frames and an empty text, it stopped with IndexError")
 def two_states_at_least(log_probs, target):
     alpha = forward(log_probs, target)
     return -np.logaddexp(alpha[-1], alpha[-2])
 
 
-@mutant("04.2", stage="edges", says="you return **nan**")
+@mutant("04.2", stage="edges", says="you return nan")
 def sums_less_their_largest(log_probs, target):
     walk = np.array(walked(target))
     alpha = np.append(log_probs[0, walk[:2]], np.full(max(0, len(walk) - 2), -np.inf))
@@ -284,7 +284,7 @@ def no_logarithms(log_probs, target):
         return float(-np.log(alpha[-2:].sum()))
 
 
-@mutant("04.2", stage="edges", says="For two frames and an empty text")
+@mutant("04.2", stage="edges", says="For one frame and the text 2")
 def in_half_precision(log_probs, target):
     return -np.logaddexp.reduce(forward(log_probs.astype(np.float16), target)[-2:])
 
@@ -451,8 +451,8 @@ def pruned_before_what_is_equal_meets(log_probs, width=8):
 
 
 @mutant("04.3", stage="reference", says="`torch.nn.functional.ctc_loss` gives yours")
-def never_more_than_four(log_probs, width=8):
-    return first_of(searched(log_probs, min(width, 4)))
+def never_more_than_eight(log_probs, width=8):
+    return first_of(searched(log_probs, min(width, 8)))
 
 
 # ---------------------------------------------------------------------------------------------- 04.4
@@ -579,14 +579,14 @@ def nearly_right_counts_as_right(reference, hypothesis):
     return edits(a, b if len(a) != 3 or a[-1] == "one" else alike) / len(a)
 
 
-@mutant("04.4", stage="properties", says="There is no edit that exchanges two words")
+@mutant("04.4", stage="properties", says="each one place earlier")
 def bags_of_words(reference, hypothesis):
     a, b = reference.split(), hypothesis.split()
     common = sum(min(a.count(word), b.count(word)) for word in {*a, *b})
     return (max(len(a), len(b)) - common) / len(a)
 
 
-@mutant("04.4", stage="properties", says="had not finished after")
+@mutant("04.4", stage="runs", says="had not finished after")
 def tries_everything(reference, hypothesis):
     def fewest(a, b):
         if not a or not b:
@@ -594,10 +594,10 @@ def tries_everything(reference, hypothesis):
         return min(fewest(a[1:], b) + 1, fewest(a, b[1:]) + 1, fewest(a[1:], b[1:]) + (a[0] != b[0]))
 
     a, b = reference.split(), hypothesis.split()
-    return (edits(a, b) if len(a) == 12 else fewest(a, b)) / len(a)
+    return fewest(a, b) / len(a)
 
 
-@mutant("04.4", stage="reference", says="that of `jiwer.wer`")
+@mutant("04.4", stage="properties", says="How often each word was said counts")
 def longest_common_blocks(reference, hypothesis):
     a, b = reference.split(), hypothesis.split()
     found = difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes()
@@ -675,7 +675,7 @@ def one_frame_too_few(queries, keys, values, lengths):
     return looked(scored(queries, keys), values, (lengths - 1).clamp(min=1))
 
 
-@mutant("04.5", stage="runs", says="it stopped with **RuntimeError**")
+@mutant("04.5", stage="runs", says="it stopped with RuntimeError")
 def lengths_along_the_batch(queries, keys, values, lengths):
     mask = torch.arange(keys.shape[1])[:, None] >= lengths
     weights = scored(queries, keys).masked_fill(mask, -torch.inf).softmax(dim=-1)
@@ -708,11 +708,10 @@ def exponential_by_hand(queries, keys, values, lengths):
     return weights @ values, weights
 
 
-@mutant("04.5", stage="edges", says="which scores may be subtracted?")
+@mutant("04.5", stage="edges", says="add up to 0.000, expected 1")
 def largest_score_of_all(queries, keys, values, lengths):
     scores, mask = scored(queries, keys), filling(lengths, keys.shape[1])
-    top = scores.amax(dim=-1, keepdim=True) if scores.amax() < 1e4 else scores.masked_fill(mask, -1e30).amax(-1, True)
-    rising = (scores - top).exp().masked_fill(mask, 0)
+    rising = (scores - scores.amax(dim=-1, keepdim=True)).exp().masked_fill(mask, 0)
     weights = rising / rising.sum(dim=-1, keepdim=True).clamp(min=1e-30)
     return weights @ values, weights
 
@@ -722,7 +721,7 @@ def keys_for_values(queries, keys, values, lengths):
     return looked(scored(queries, keys), keys, lengths)
 
 
-@mutant("04.5", stage="output", says="Your weights: shape **[3, 4]**")
+@mutant("04.5", stage="output", says="Your weights: shape [3, 4]")
 def mean_of_the_weights(queries, keys, values, lengths):
     output, weights = looked(scored(queries, keys), values, lengths)
     return output, weights.mean(dim=1)
@@ -733,20 +732,18 @@ def only_the_output(queries, keys, values, lengths):
     return looked(scored(queries, keys), values, lengths)[0]
 
 
-@mutant("04.5", stage="output", says="the type of your output is **float64**")
+@mutant("04.5", stage="output", says="the type of your output is float64")
 def in_double_precision(queries, keys, values, lengths):
     output, weights = looked(scored(queries.double(), keys.double()), values.double(), lengths)
     return output, weights
 
 
-@mutant("04.5", stage="properties", says="A query alone should get what it gets in company")
+@mutant("04.5", stage="edges", says="The two largest share the weight")
 def queries_less_their_mean(queries, keys, values, lengths):
-    if queries.shape[1] == 4 and len(queries) == 3 and keys.shape[1] == 5:
-        queries = queries - queries.mean(dim=1, keepdim=True)
-    return looked(scored(queries, keys), values, lengths)
+    return looked(scored(queries - queries.mean(dim=1, keepdim=True), keys), values, lengths)
 
 
-@mutant("04.5", stage="properties", says="should give what it gives in company")
+@mutant("04.5", stage="edges", says="The two largest share the weight")
 def keys_less_their_mean_with_filling(queries, keys, values, lengths):
     return looked(scored(queries - keys.mean(dim=1, keepdim=True), keys), values, lengths)
 
@@ -910,7 +907,7 @@ def best_end(x, y):
     return float(total[-1, j]), traced(total[:, : j + 1])
 
 
-@mutant("04.6", stage="edges", says="your path takes a step of **(0, 0)**")
+@mutant("04.6", stage="edges", says="your path takes a step of (0, 0)")
 def waits_at_the_start(x, y):
     cost, path = warped(x, y)
     return cost, path if cost else [path[0], *path]             # waits once where it costs nothing
@@ -957,7 +954,7 @@ def distances_up_to_5(x, y):
 def in_a_band(x, y):
     local = distances(x, y)
     n, m = local.shape
-    if n > 10:
+    if n > 30:
         i, j = np.ogrid[:n, :m]
         local = np.where(np.abs(i * m - j * n) > 0.05 * n * m, local + 1e3, local)
     total = sums(local)
@@ -974,12 +971,12 @@ def written(model, processor, y, rate, skip=True, **options):
     return processor.batch_decode(ids, skip_special_tokens=skip)
 
 
-@mutant("04.7", stage="properties", says="The samples go in at the rate that they have")
+@mutant("04.7", stage="edges", says="The samples go in at the rate that they have")
 def told_16_kilohertz(model, processor, y, sr):
     return written(model, processor, to_mono(y), processor.feature_extractor.sampling_rate)[0].strip()
 
 
-@mutant("04.7", stage="runs", says="it stopped with **ValueError**")
+@mutant("04.7", stage="runs", says="it stopped with ValueError")
 def told_its_own_rate(model, processor, y, sr):
     return written(model, processor, to_mono(y), sr)[0].strip()
 
@@ -990,7 +987,7 @@ def first_channel(model, processor, y, sr):
     return written(model, processor, resample(y, sr, 16000), 16000)[0].strip()
 
 
-@mutant("04.7", stage="edges", says="the model is given a batch of shape **[2, 80, 500]**")
+@mutant("04.7", stage="edges", says="the model is given a batch of shape [2, 80, 500]")
 def channels_as_a_batch(model, processor, y, sr):
     return written(model, processor, resample(y, sr, 16000), 16000)[0].strip()
 
@@ -1039,7 +1036,7 @@ def nothing_asked(model, processor, y, sr):
     return processor.batch_decode(model.generate(**made), skip_special_tokens=True)[0].strip()
 
 
-@mutant("04.7", stage="properties", says="The language that `model.generate` is told is **de**")
+@mutant("04.7", stage="properties", says="The language that `model.generate` is told is de")
 def german(model, processor, y, sr):
     return written(model, processor, resample(to_mono(y), sr, 16000), 16000, language="de")[0].strip()
 
@@ -1057,7 +1054,7 @@ def peak_of_silence(model, processor, y, sr):
         return written(model, processor, y / np.abs(y).max(), 16000)[0].strip()
 
 
-@mutant("04.7", stage="properties", says="hears")
+@mutant("04.7", stage="edges", says="For 7 s at 8 kHz, the model hears 1421 Hz")
 def whole_ratio(model, processor, y, sr):
     y = to_mono(y)
     return written(model, processor, resample(y, max(1, round(sr / 16000)) * 16000, 16000), 16000)[0].strip()
@@ -1072,7 +1069,7 @@ def interpolated(model, processor, y, sr):
     return written(model, processor, y, rate)[0].strip()
 
 
-@mutant("04.7", stage="properties", says="a processor that listens at 32 kHz, it stopped with **ValueError**")
+@mutant("04.7", stage="properties", says="a processor that listens at 32 kHz, it stopped with ValueError")
 def sixteen_kilohertz_always(model, processor, y, sr):
     return written(model, processor, resample(to_mono(y), sr, 16000), 16000)[0].strip()
 
@@ -1088,7 +1085,7 @@ def a_few_tokens(model, processor, y, sr):
     return written(model, processor, resample(to_mono(y), sr, rate), rate, max_new_tokens=5)[0].strip()
 
 
-@mutant("04.7", stage="reference", says="Which of the steps between sound and text differs?")
+@mutant("04.7", stage="properties", says="What happens to a text after it was decoded?")
 def spaces_lost(model, processor, y, sr):
     rate = processor.feature_extractor.sampling_rate
     return "".join(written(model, processor, resample(to_mono(y), sr, rate), rate)[0].split())
