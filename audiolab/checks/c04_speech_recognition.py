@@ -1502,17 +1502,27 @@ def scales_with_the_values(t):
 
 
 @dtw.reference
-def agrees_with_librosa(t):
-    import librosa
-
+def agrees_with_scipy_dijkstra(t):
     for features, n, m in ((1, 20, 14), (13, 40, 55), (5, 90, 60)):
         x = np.cumsum(t.rng.normal(size=(features, n)), axis=1)
         y = x[:, np.sort(t.rng.integers(0, n, m))] + 0.5 * t.rng.normal(size=(features, m))
-        want = librosa.sequence.dtw(x, y, metric="euclidean", backtrack=False)[-1, -1]
-        _way(t, f"{n} frames and {m} of {features} feature{'s' * (features > 1)}", x, y, float(want),
-             "It has to agree with `librosa.sequence.dtw`.", "Which of the three neighbours is the cheapest, and do "
-             "you know "
-             "that already when you are there?")
+        _way(t, f"{n} frames and {m} of {features} feature{'s' * (features > 1)}", x, y, _shortest(x, y),
+             "It has to agree with `scipy.sparse.csgraph.dijkstra`, to which cells are places and steps are roads.",
+             "Which of the three neighbours is the cheapest, and do you know that already when you are there?")
+
+
+def _shortest(x, y):
+    """Cost of the cheapest path, as the shortest way through a graph."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import dijkstra
+
+    local = np.linalg.norm(x[:, :, None] - y[:, None], axis=0)
+    cell = np.arange(local.size).reshape(local.shape)
+    n, m = cell.shape
+    roads = [(cell[: n - a, : m - b].ravel(), cell[a:, b:].ravel()) for a, b in ((1, 0), (0, 1), (1, 1))]
+    start, end = (np.concatenate(places) for places in zip(*roads, strict=True))
+    graph = csr_array((local.ravel()[end], (start, end)), shape=(local.size, local.size))
+    return float(local[0, 0] + dijkstra(graph, indices=0)[-1])
 
 
 def _warped(x, y, local=None, diagonal=1.0, steps=((1, 0), (0, 1), (1, 1)), free=False):
