@@ -1747,10 +1747,10 @@ def _listened(t, case, y, sr, processor=None):
     heard = ear.heard[-1]
     t.holds(heard.ndim == 3 and len(heard) == 1, f"For {case}, the model is given a batch of shape "
                                                  f"**{list(heard.shape)}**, "
-            "expected one clip, [1, 80, 500].", ask="For what does the processor take the first axis of a signal?")
-    t.holds(heard.shape[1:] == (80, 500), f"For {case}, the model is given a picture of shape "
+            "expected one clip, [1, 80, 400].", ask="For what does the processor take the first axis of a signal?")
+    t.holds(heard.shape[1:] == (80, 400), f"For {case}, the model is given a picture of shape "
                                           f"**{list(heard.shape[1:])}**, "
-            "expected [80, 500].", ask="What makes the picture?")
+            "expected [80, 400].", ask="What makes the picture?")
     t.holds(bool(np.isfinite(heard).all()), f"For {case}, **{int((~np.isfinite(heard)).sum())}** values of the picture "
                                             "that "
             "the model is given are NaN or infinite.", ask="Is something divided by 0?")

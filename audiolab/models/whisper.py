@@ -1,7 +1,7 @@
 """Whisper, small enough to be trained here: the real classes of `transformers`, with a tokenizer of letters.
 
 Published checkpoints listen to 30 s, know 50,000 pieces of words, and have 39 million parameters and more (Radford et
-al., "Robust speech recognition via large-scale weak supervision", 2022). This one listens to 5 s, knows the 28 letters
+al., "Robust speech recognition via large-scale weak supervision", 2022). This one listens to 4 s, knows the 28 letters
 of the course, and has fewer than a million. All else is alike: the front end, the tokens that say what is to be done,
 encoder, decoder, and how `transformers` opens and runs it.
 """
@@ -31,21 +31,21 @@ def log_mel(signals):
     Parameters
     ----------
     signals : torch.Tensor, shape [batch, n]
-        At 16 kHz; cut or filled up with silence to 5 s.
+        At 16 kHz; cut or filled up with silence to 4 s.
 
     Returns
     -------
-    torch.Tensor, shape [batch, 80, 500]
+    torch.Tensor, shape [batch, 80, 400]
 
     Notes
     -----
-    ``transformers.WhisperFeatureExtractor(chunk_length=5)`` agrees.
+    ``transformers.WhisperFeatureExtractor(chunk_length=4)`` agrees.
 
     Taught in: notebooks/04_speech_recognition.ipynb, "What does Whisper hear?"
     """
     signals = nn.functional.pad(signals[:, : SECONDS * SR], (0, max(0, SECONDS * SR - signals.shape[1])))
     window = torch.hann_window(N_FFT, device=signals.device)
-    X = torch.stft(signals, N_FFT, HOP, window=window, return_complex=True)[..., :-1]           # [batch, 201, 500]
+    X = torch.stft(signals, N_FFT, HOP, window=window, return_complex=True)[..., :-1]           # [batch, 201, 400]
     bank = torch.from_numpy(mel_filterbank(SR, N_FFT, N_MELS)).to(signals)
     level = (bank @ X.abs().square()).clamp(min=1e-10).log10()
     level = torch.maximum(level, level.amax(dim=(1, 2), keepdim=True) - 8)
@@ -65,7 +65,7 @@ def tokens(texts, sizes):
 class TinyWhisper(nn.Module):
     """A `transformers.WhisperForConditionalGeneration` of under a million parameters, ready to be trained.
 
-    ``(features [batch, 80, 500], lengths, texts, sizes)`` to ``(scores [batch, tokens, 37], ctc log_probs)``; `write`
+    ``(features [batch, 80, 400], lengths, texts, sizes)`` to ``(scores [batch, tokens, 37], ctc log_probs)``; `write`
     gives texts. While training, the encoder has a second task, CTC, without which a decoder takes much longer to find
     out that it may look at the sound.
 
@@ -84,7 +84,7 @@ class TinyWhisper(nn.Module):
 
     sr = SR
 
-    def __init__(self, dim=128, layers=3, heads=4, hidden=288, dropout=0.1):
+    def __init__(self, dim=128, layers=3, heads=4, hidden=288, dropout=0.05):
         from transformers import WhisperConfig, WhisperForConditionalGeneration
 
         super().__init__()
@@ -104,7 +104,7 @@ class TinyWhisper(nn.Module):
 
     @staticmethod
     def batch(items):
-        """Signals [1, n] or pictures [80, 500] and their units: pictures, and the texts among what goes in."""
+        """Signals [1, n] or pictures [80, 400] and their units: pictures, and the texts among what goes in."""
         signals, texts = zip(*items, strict=True)
         sizes = torch.tensor([len(text) for text in texts])
         filled = nn.utils.rnn.pad_sequence(texts, batch_first=True)
@@ -134,7 +134,7 @@ class TinyWhisper(nn.Module):
         return spelling + 0.3 * (each / sizes.clamp(min=1)).mean()
 
     def write(self, pictures):
-        """The texts of a batch of pictures [batch, 80, 500], by greedy decoding."""
+        """The texts of a batch of pictures [batch, 80, 400], by greedy decoding."""
         with torch.inference_mode():
             said = self.whisper.generate(pictures, language="en", task="transcribe", do_sample=False)
         return [decode.to_text([token + 1 for token in one if token < LETTERS]) for one in said.tolist()]

@@ -10,7 +10,7 @@ import torch
 from .. import augment, ctc, features, metrics, models, preprocess, training
 from ..corpora import speech
 from .naming import only_test
-from .writing import Transcription, fitted, kept, pictured, pictures
+from .writing import Transcription, begun, fitted, kept, pictured, pictures
 
 SR = 16000
 HOP = 0.01                      # seconds from one label to the next
@@ -158,7 +158,8 @@ def train(name, recipe, n_jobs, progress):
     corpora = [corpus(n_jobs=n_jobs) for corpus in recipe.corpora]
     clips = labelled(corpora[0].split("train"), n_jobs)
     validation = pictures(labelled(corpora[0].split("validation"), n_jobs), SR)
-    model, history = fitted(name, recipe, clips, validation, progress)
+    model = begun(recipe)
+    history = fitted(name, recipe, model, clips, validation, progress)
     found = measured(model, labelled(recipe.test(n_jobs=n_jobs).split("test"), n_jobs))
     return kept(name, recipe, model, history, corpora, {"labels": names(), "metrics": {"test": found}})
 

@@ -176,7 +176,7 @@ RECIPES = {
     "digits-ctc-anywhere": Transcription(**_WRITES | dict(
         note="Trained on synthetic voices only, in rooms and noise, with bent throats and paces.")),
     "digits-ctc-fsdd": Transcription(**_WRITES | dict(
-        start="digits-ctc-anywhere", epochs=8, corpora=(synthetic, real), licence="CC-BY-SA-4.0", needs="fsdd",
+        start="digits-ctc-anywhere", epochs=14, corpora=(synthetic, real), licence="CC-BY-SA-4.0", needs="fsdd",
         note="Goes on from digits-ctc-anywhere, with strings of FSDD. Their test strings are of takes 0 to 4, by the "
              "same six speakers.")),
     "digits-attention-anywhere": Transcription(**_WRITES | dict(
@@ -280,7 +280,8 @@ def train(name, recipe, n_jobs, progress):
     corpora = [corpus(n_jobs=n_jobs) for corpus in recipe.corpora]
     clips = [clip for corpus in corpora for clip in utterances(corpus.split("train"), n_jobs=n_jobs)]
     validation = pictures(utterances(corpora[0].split("validation"), n_jobs=n_jobs))
-    model, history = fitted(name, recipe, clips, validation, progress)
+    model = begun(recipe)
+    history = fitted(name, recipe, model, clips, validation, progress)
     test = utterances(recipe.test(n_jobs=n_jobs).split("test"), n_jobs=n_jobs)
     found = {"test": measured(model, test), "noise": measured(model, noisy(test)),
              "silence": {"clips": len(quiet()), "invented": invented(model)}}
@@ -289,18 +290,22 @@ def train(name, recipe, n_jobs, progress):
     return kept(name, recipe, model, history, corpora, {"units": decode.LETTERS, "metrics": found})
 
 
-def fitted(name, recipe, clips, validation, progress):
-    """A model trained by a recipe, and its history; goes on where an interrupted one stopped."""
+def begun(recipe):
+    """A model as a recipe begins with it."""
     torch.manual_seed(recipe.seed)
     model = recipe.model(**recipe.arguments)
     if recipe.start:
         known, own = models.load(recipe.start)[0].state_dict(), model.state_dict()
         model.load_state_dict({key: known[key] for key in known.keys() & own.keys()}, strict=False)
-    history = training.fit(
+    return model
+
+
+def fitted(name, recipe, model, clips, validation, progress):
+    """Train a model by a recipe, or go on where an interrupted training stopped; returns the history."""
+    return training.fit(
         model, clips, validation, loss=model.loss, epochs=recipe.epochs, augment=recipe.heard, seed=recipe.seed,
         collate=model.batch, lengths=[signal.shape[1] for signal, _ in clips], progress=progress,
         resume=paths.data("runs", name, f"{_known_by(recipe)}.pt"), **recipe.fit)
-    return model, history
 
 
 def kept(name, recipe, model, history, corpora, found):

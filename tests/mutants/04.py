@@ -987,7 +987,7 @@ def first_channel(model, processor, y, sr):
     return written(model, processor, resample(y, sr, 16000), 16000)[0].strip()
 
 
-@mutant("04.7", stage="edges", says="the model is given a batch of shape [2, 80, 500]")
+@mutant("04.7", stage="edges", says="the model is given a batch of shape [2, 80, 400]")
 def channels_as_a_batch(model, processor, y, sr):
     return written(model, processor, resample(y, sr, 16000), 16000)[0].strip()
 
