@@ -73,7 +73,7 @@ def test_the_bounds_of_the_curriculum_stand_on_the_cards():
     assert spotter["metrics"]["test"]["accuracy"] == shares[2]
     wer = {name: {on: found.get("wer_lm", found.get("wer")) for on, found in one["metrics"].items()}
            for name, one in card.items() if name.startswith("digits")}
-    assert wer["digits-ctc-anywhere"]["familiar"] <= 0.01 and wer["digits-ctc-fsdd"]["fsdd"] <= 0.02
+    assert wer["digits-ctc-fsdd"]["familiar"] <= 0.01 and wer["digits-ctc-fsdd"]["fsdd"] <= 0.02
     assert wer["digits-attention-anywhere"]["familiar"] <= 0.03 and wer["digits-whisper-anywhere"]["familiar"] <= 0.03
     assert wer["digits-ctc-clean"]["fsdd"] > wer["digits-ctc-anywhere"]["fsdd"] > wer["digits-ctc-fsdd"]["fsdd"]
     for name in ("digits-ctc-anywhere", "digits-ctc-fsdd", "digits-whisper-anywhere"):

@@ -12,7 +12,7 @@ def _spoken():                          # imports within, so that a sample that 
 def _digits():
     from . import speech
 
-    return speech.say("four zero two seven one", voice="en-gb-scotland+f1", rate=150)
+    return speech.say("four zero two seven one", voice="en-gb-x-rp+linda", rate=150)
 
 
 def _music():
