@@ -4,8 +4,8 @@ A network gives each frame a probability for every unit and for *blank*, number 
 `collapse` makes it a text. The probability of a text is the sum over all paths that collapse to it. There are too many
 to list, but they all walk through the same few states, from left to right: blank, first unit, blank, second unit, …,
 blank. So a sum over states, frame by frame, is enough, and everything here is that walk in another guise: with sums
-(`forward`, `loss`, `gradient`) or with the best predecessor (`align`). All in logarithms, for a product of a hundred
-probabilities is no number a computer can hold.
+(`forward`, `loss`, `gradient`) or with the best predecessor (`align`). All in logarithms, for a product of some
+hundred probabilities is no number that a computer can hold.
 """
 
 import numpy as np
@@ -137,10 +137,12 @@ def gradient(log_probs, text):
     alpha = forward(log_probs, text)
     # beta counts its frame too, so that it is the forward sum of the reversed text on reversed frames
     beta = forward(log_probs[::-1], text[::-1])[::-1, ::-1]
-    through = alpha + beta - log_probs[:, walk]                 # [time, states]: all walks that pass here
     total = np.logaddexp.reduce(alpha[-1, -2:])
     if not np.isfinite(total):
-        raise ValueError(f"{len(log_probs)} frames are too few for this text, which needs {fewest_frames(text)}.")
+        raise _impossible(log_probs, text)
+    here = log_probs[:, walk]                                   # which both sums have counted
+    never = np.isneginf(here)
+    through = np.where(never, -np.inf, alpha + beta - np.where(never, 0, here))                 # [time, states]
     share = np.exp(through - total)
     gamma = np.zeros_like(log_probs)
     np.add.at(gamma.T, walk, share.T)
@@ -171,8 +173,6 @@ def align(log_probs, text):
     Taught in: notebooks/04_speech_recognition.ipynb, "When was it said?"
     """
     log_probs, text = _require(log_probs, text)
-    if len(log_probs) < fewest_frames(text):
-        raise ValueError(f"{len(log_probs)} frames are too few for this text, which needs {fewest_frames(text)}.")
     walk = states(text)
     skips = _skips(walk)
     score = np.full(len(walk), -np.inf)
@@ -183,12 +183,20 @@ def align(log_probs, text):
                          np.where(skips, np.append([-np.inf, -np.inf], score)[: len(walk)], -np.inf)])
         came[t] = ways.argmax(axis=0)
         score = ways.max(axis=0) + log_probs[t, walk]
+    if np.isneginf(score[-2:]).all():
+        raise _impossible(log_probs, text)
     s = len(walk) - 1 - int(len(walk) > 1 and score[-2] > score[-1])
     path = np.empty(len(log_probs), int)
     for t in range(len(log_probs) - 1, -1, -1):
         path[t] = s
         s -= came[t, s]
     return path
+
+
+def _impossible(log_probs, text):
+    if len(log_probs) < fewest_frames(text):
+        return ValueError(f"{len(log_probs)} frames are too few for this text, which needs {fewest_frames(text)}.")
+    return ValueError("This text has probability 0: somewhere on every walk a unit is impossible.")
 
 
 def _skips(walk):

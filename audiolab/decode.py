@@ -4,7 +4,6 @@ The units of the course's recognisers are letters. Number 0 is CTC's blank, and 
 letter it is the end.
 """
 
-import functools
 from collections import Counter
 
 import numpy as np
@@ -43,8 +42,16 @@ def to_units(text):
 def to_text(units):
     """The text that numbers stand for; words one space apart, none at the ends.
 
+    Raises
+    ------
+    ValueError
+        If a number is none of 1 to 28: blanks are to be taken out before.
+
     Taught in: notebooks/04_speech_recognition.ipynb, "How can a network write, frame by frame?"
     """
+    units = [int(unit) for unit in units]
+    if strange := {unit for unit in units if not 1 <= unit <= len(LETTERS)}:
+        raise ValueError(f"Units are 1 to {len(LETTERS)}, and {min(strange)} is none: collapse a path first.")
     return " ".join("".join(LETTERS[unit - 1] for unit in units).split())
 
 
@@ -63,8 +70,16 @@ def greedy(log_probs, lengths):
 
     Taught in: notebooks/04_speech_recognition.ipynb, "Which text is the most probable?"
     """
-    best = np.asarray(log_probs).argmax(axis=2)
+    best = _array(log_probs).argmax(axis=2)
     return [to_text(ctc.collapse(path[:n])) for path, n in zip(best, lengths, strict=True)]
+
+
+def _array(log_probs):
+    """Log-probabilities as an array, wherever a tensor of them lies; refused when there is NaN among them."""
+    log_probs = log_probs.detach().cpu().numpy() if hasattr(log_probs, "detach") else np.asarray(log_probs)
+    if np.isnan(log_probs).any():
+        raise ValueError("There is NaN among the log-probabilities.")
+    return log_probs
 
 
 class NGram:
@@ -103,11 +118,16 @@ class NGram:
                     self.counts.setdefault(units[i - n : i], Counter())[unit] += 1
         if not self.counts:
             raise ValueError("There is no text to learn from.")
-        self.next = functools.lru_cache(maxsize=100_000)(self._next)
+        self.known = {}                                         # what `next` has answered
 
-    def _next(self, before):
+    def next(self, before):
         """Log-probabilities of the unit after `before`, a tuple of units; index 0 is the end. [1 + letters]."""
         before = before[max(0, len(before) - self.order + 1):]
+        if before not in self.known:
+            self.known[before] = self._next(before)
+        return self.known[before]
+
+    def _next(self, before):
         p = np.full(len(LETTERS) + 1, 1 / (len(LETTERS) + 1))
         for n in range(len(before) + 1):
             found = self.counts.get(before[len(before) - n:])
@@ -156,7 +176,7 @@ def beam_search(log_probs, lengths, lm=None, width=16, weight=0.5):
     """
     if width < 1:
         raise ValueError(f"width={width}: at least one prefix is kept.")
-    log_probs = np.asarray(log_probs, dtype=np.float64)
+    log_probs = _array(log_probs).astype(np.float64)
     return [to_text(_beam(frames[:n], lm, width, weight)) for frames, n in zip(log_probs, lengths, strict=True)]
 
 
@@ -225,7 +245,7 @@ def words(log_probs, text, frame, late=0.0):
 
     Taught in: notebooks/04_speech_recognition.ipynb, "When was it said?"
     """
-    log_probs, text = np.asarray(log_probs), " ".join(text.lower().split())
+    log_probs, text = _array(log_probs), " ".join(text.lower().split())
     units = to_units(text)
     state, found, at, before = ctc.align(log_probs, units), [], 0, 0.0
     for word in text.split():

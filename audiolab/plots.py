@@ -594,7 +594,7 @@ def transcript(y, sr, words, truth=(), *, title="", alt=""):
     axis.plot(t, outline[0], color=BLUE, linewidth=0.7)
     for word in words:
         shade = 0.05 + 0.4 * word.get("confidence", 1)
-        axis.axvspan(word["onset"], word["offset"], color=ORANGE, alpha=shade, linewidth=0)
+        axis.axvspan(word["onset"], word["offset"], facecolor=ORANGE, alpha=shade, edgecolor="white", linewidth=1)
         axis.text((word["onset"] + word["offset"]) / 2, 1.08 * top, word["word"], ha="center", va="bottom", fontsize=9)
     for word in truth:
         axis.hlines(-1.08 * top, word["onset"], word["offset"], color="black", linewidth=1.5)

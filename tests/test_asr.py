@@ -135,11 +135,19 @@ def test_silence_is_an_empty_text(recogniser):
 
 
 @pytest.mark.parametrize(("y", "says"), [
-    (np.zeros(100), "lasts 0.01 s"), (np.zeros(0), "lasts 0.00 s"), (np.zeros(8000 * 31), "lasts 31.00 s"),
+    (np.zeros(100), "lasts 0.01 s"), (np.zeros(0), "is empty"), (np.zeros(8000 * 31), "lasts 31.00 s"),
     (np.full(8000, np.nan), "NaN"), (np.full(8000, np.inf), "NaN or infinity")])
 def test_what_cannot_be_transcribed_is_one_clear_error(recogniser, y, says):
     with pytest.raises(audio.AudioError, match=says):
         models.transcribe(recogniser, y, 8000)
+
+
+def test_another_model_and_a_rate_that_is_none(recogniser):
+    for rate in (0, None, 8000.5):
+        with pytest.raises(audio.AudioError, match="sampling rate is a whole number"):
+            models.transcribe(recogniser, np.zeros(8000, np.float32), rate)
+    with pytest.raises(TypeError, match="takes a CTCNet, not a FrameNet"):
+        models.transcribe(MODELS["frames"](), np.zeros(8000, np.float32), 8000)
 
 
 def test_a_language_model_joins_in(recogniser):
@@ -197,7 +205,8 @@ def test_the_empty_clips_of_a_batch_have_no_text():
     x, y = waves(400, 100), (torch.ones((400, 4), dtype=int), torch.full((400,), 4))
     (signals, _), (texts, sizes) = writing.silenced(x, y, torch.Generator().manual_seed(0))
     empty = sizes == 0
-    assert 3 <= empty.sum() <= 30 and (signals[empty] == 0).all()
+    assert 3 <= empty.sum() <= 30 and not torch.equal(signals[empty], x[0][empty])
+    assert torch.equal(signals[~empty], x[0][~empty])
     assert (texts[empty] == 0).all() and (texts[~empty] == 1).all()
 
 
@@ -267,6 +276,11 @@ def test_the_door_says_what_is_not_here(monkeypatch):
     monkeypatch.setenv("AUDIOLAB_BUILDING", "1")
     with pytest.raises(pretrained.NotHere, match="not on this machine: load"):
         pretrained.load("facebook/wav2vec2-base-960h")
+    monkeypatch.delenv("AUDIOLAB_BUILDING")
+    monkeypatch.setattr(pretrained, "_published", lambda *a, **k: (_ for _ in ()).throw(OSError("no network")))
+    assert pretrained.load("openai/whisper-base").name == "digits-whisper-anywhere"
+    with pytest.raises(pretrained.NotHere, match=r"could not be fetched \(no network"):
+        pretrained.load("openai/whisper-base", download=True)
     with pytest.raises(ValueError, match="does not know 'openai/gpt'"):
         pretrained.load("openai/gpt")
 

@@ -169,3 +169,23 @@ def test_words_have_times_and_confidence():
     one, two = decode.words(log_probs, text, 0.03, late=0.2)     # neither before the beginning nor into the word before
     assert one["onset"] == 0 and two["onset"] == one["offset"]
     assert decode.words(log_probs, "", 0.03) == []
+
+
+def test_what_has_no_probability_is_said_so_and_zeros_do_no_harm():
+    log_probs = frames(np.random.default_rng(0), 6, 4)
+    log_probs[2, 3] = -np.inf                                   # not there in one frame
+    assert np.isfinite(ctc.gradient(log_probs, [3, 1])).all() and ctc.align(log_probs, [3, 1]).shape == (6,)
+    log_probs[:, 3] = -np.inf                                   # nor anywhere
+    assert ctc.loss(log_probs, [3, 1]) == np.inf
+    for call in (ctc.align, ctc.gradient):
+        with pytest.raises(ValueError, match="probability 0"):
+            call(log_probs, [3, 1])
+
+
+def test_blanks_and_nan_are_not_read_as_letters():
+    with pytest.raises(ValueError, match="0 is none: collapse"):
+        decode.to_text([0, 22])
+    with pytest.raises(ValueError, match="NaN"):
+        decode.greedy(np.full((1, 3, 29), np.nan), [3])
+    scores = torch.zeros(1, 3, 29, requires_grad=True)
+    assert decode.greedy(scores, [3]) == [""] and isinstance(decode.beam_search(scores, [3])[0], str)

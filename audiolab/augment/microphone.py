@@ -42,7 +42,8 @@ def rooms(n, sr, seed=0):
 def recorded(y, sr, generator, responses):
     """A batch of clean voices as somebody's microphone might have taken them, each by chance.
 
-    Every third stands in a room; half have noise of some colour, 5 to 35 dB below the voice, some a second voice;
+    Every third stands in a room; half have noise of some colour, 5 to 35 dB below the mean of the whole signal, pauses
+    included, some a second voice;
     every third loses its lowest and highest frequencies; all have another level, and a few are overdriven.
 
     Parameters

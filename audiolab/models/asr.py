@@ -76,7 +76,9 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """From a log-mel to a vector every `stride` frames that knows what is around it.
+    """From a log-mel to a vector every `stride` frames that knows what is around it, before and after.
+
+    It takes off the mean of the whole clip first, so it needs all of it: it cannot follow a stream.
 
     Parameters
     ----------
@@ -153,7 +155,7 @@ class CTCNet(nn.Module):
     def loss(output, y):
         """Minus the log-probability of the texts, by letter, mean over the clips; impossible ones count nothing."""
         (log_probs, lengths), (texts, sizes) = output, y
-        each = ctc_loss(log_probs.mT.permute(2, 0, 1), texts, lengths, sizes, reduction="none", zero_infinity=True)
+        each = ctc_loss(log_probs.transpose(0, 1), texts, lengths, sizes, reduction="none", zero_infinity=True)
         return (each / sizes.clamp(min=1)).mean()
 
     @staticmethod
@@ -204,7 +206,7 @@ class AttentionASR(nn.Module):
 
     @staticmethod
     def batch(items):
-        """As `batch`, with the texts among what goes in, for teacher forcing."""
+        """As `batch`, with the texts among what goes in: teacher forcing, for training and never for measuring."""
         x, y = batch(items)
         return (*x, y[0]), y
 
@@ -320,7 +322,7 @@ def transcribe(model, y, sr, lm=None):
     Returns
     -------
     text : str
-        Empty when nobody speaks.
+        Empty in silence and steady noise. Other sounds may be taken for a word.
     words : list of dict
         As `audiolab.decode.words`.
     log_probs : np.ndarray, shape [time, units]
@@ -329,18 +331,26 @@ def transcribe(model, y, sr, lm=None):
     Raises
     ------
     AudioError
-        If the sound is shorter than 0.1 s or longer than 30 s, or holds NaN or infinity.
+        If the sound is shorter than 0.1 s or longer than 30 s, holds NaN or infinity, or its rate is no rate.
+    TypeError
+        If the model is no `CTCNet`.
 
     Taught in: notebooks/04_speech_recognition.ipynb, "Does it understand you?"
     """
-    y = to_mono(np.asarray(y, dtype=np.float32))
+    if not isinstance(model, CTCNet):
+        raise TypeError(f"Times and confidence come from CTC: transcribe takes a CTCNet, not a {type(model).__name__}.")
+    if not (isinstance(sr, int | np.integer) and sr > 0):
+        raise AudioError(f"A sampling rate is a whole number of samples per second, not {sr!r}.")
+    y = to_mono(y)
     if not SHORTEST <= y.shape[-1] / sr <= LONGEST:
         raise AudioError(f"The recording lasts {y.shape[-1] / sr:.2f} s; {SHORTEST} to {LONGEST:.0f} s can be "
                          "transcribed at once. Cut longer ones at a pause.")
     if not np.isfinite(y).all():
         raise AudioError("The recording holds NaN or infinity.")
     picture = torch.from_numpy(log_mel(levelled(resample(y, sr, model.sr)), model.sr))[None, None]
+    device = next(model.parameters()).device
     with torch.inference_mode():
-        log_probs, lengths = model.eval()((picture, torch.tensor([picture.shape[3]])))
+        log_probs, lengths = model.eval()((picture.to(device), torch.tensor([picture.shape[3]], device=device)))
+    log_probs, lengths = log_probs.cpu(), lengths.cpu()
     text = decode.beam_search(log_probs, lengths, lm)[0] if lm else decode.greedy(log_probs, lengths)[0]
     return text, decode.words(log_probs[0].numpy(), text, model.frame, model.late), log_probs[0].numpy()

@@ -60,7 +60,7 @@ def load(name, download=False):
     ValueError
         If the course does not know the model.
     NotHere
-        If the weights are not on this machine, could not be fetched, and nothing stands in for them.
+        If the weights are not on this machine and nothing stands in for them, or they were to be fetched and could not.
 
     Notes
     -----
@@ -72,15 +72,16 @@ def load(name, download=False):
     if name not in KNOWN:
         raise ValueError(f"The course does not know {name!r}. It opens {', '.join(KNOWN)}.")
     kind, stands_in = KNOWN[name]
-    problem = "its weights are not on this machine: load(..., download=True) fetches them"
     if not paths.building():
         try:
             return _published(name, kind, local=not download)
         except (OSError, ValueError) as error:                  # what transformers raises for: not there, no network
             if download:
-                problem = f"its weights could not be fetched ({' '.join(str(error).split())[:120]})"
+                reason = " ".join(str(error).split())[:120]
+                raise NotHere(f"The weights of {name} could not be fetched ({reason}).") from None
     if stands_in is None:
-        raise NotHere(f"{name}: {problem}. The course has no model that stands in for it.")
+        raise NotHere(f"The weights of {name} are not on this machine: load(..., download=True) fetches them. The "
+                      "course has no model that stands in for it.")
     return _of_the_course(stands_in)
 
 

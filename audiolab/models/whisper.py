@@ -118,7 +118,7 @@ class TinyWhisper(nn.Module):
     def forward(self, x):
         pictures, _, texts, sizes = x
         told = tokens(texts, sizes)[:, :-1]
-        made = self.whisper(input_features=pictures, decoder_input_ids=told.where(told >= 0, torch.tensor(END)))
+        made = self.whisper(input_features=pictures, decoder_input_ids=told.masked_fill(told < 0, END))
         return made.logits, self.ctc(made.encoder_last_hidden_state).log_softmax(dim=2)
 
     @staticmethod
@@ -136,6 +136,7 @@ class TinyWhisper(nn.Module):
     def write(self, pictures):
         """The texts of a batch of pictures [batch, 80, 400], by greedy decoding."""
         with torch.inference_mode():
+            pictures = pictures.to(next(self.parameters()).device)
             said = self.whisper.generate(pictures, language="en", task="transcribe", do_sample=False)
         return [decode.to_text([token + 1 for token in one if token < LETTERS]) for one in said.tolist()]
 

@@ -70,7 +70,8 @@ RECIPES = {
 def first_words(model, name, clips, progress):
     """Three epochs of clean clips, by which a decoder finds out that it may look at the sound, and anywhere in it."""
     training.fit(model, clips, loss=model.loss, epochs=3, batch_size=16, lr=1e-3, clip=1.0, augment=somewhere,
-                 collate=model.batch, resume=paths.data("runs", name, "first-words.pt"), progress=progress)
+                 collate=model.batch, progress=progress,
+                 resume=paths.data("runs", name, f"first-words-{writing.known_by(RECIPES[name])}.pt"))
 
 
 def utterances(corpus, n_jobs=1):

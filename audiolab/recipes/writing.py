@@ -305,7 +305,7 @@ def fitted(name, recipe, model, clips, validation, progress):
     return training.fit(
         model, clips, validation, loss=model.loss, epochs=recipe.epochs, augment=recipe.heard, seed=recipe.seed,
         collate=model.batch, lengths=[signal.shape[1] for signal, _ in clips], progress=progress,
-        resume=paths.data("runs", name, f"{_known_by(recipe)}.pt"), **recipe.fit)
+        resume=paths.data("runs", name, f"{known_by(recipe)}.pt"), **recipe.fit)
 
 
 def kept(name, recipe, model, history, corpora, found):
@@ -319,7 +319,7 @@ def kept(name, recipe, model, history, corpora, found):
         "licence": recipe.licence, "note": recipe.note, **found})
 
 
-def _known_by(recipe):
+def known_by(recipe):
     """What stands for a recipe in the name of its state, so that another one does not go on from it."""
     options = (recipe.model.__name__, recipe.start, recipe.epochs, recipe.arguments, recipe.fit, recipe.seed)
     return digest(repr(options) + inspect.getsource(recipe.heard))[:8]
