@@ -89,5 +89,5 @@ def test_samples_are_made_once(monkeypatch, tmp_path):
     written = path.stat().st_mtime_ns
     assert al.sample("spoken") == path and path.stat().st_mtime_ns == written
     assert al.info(path).duration > 2
-    with pytest.raises(ValueError, match="spoken, music"):
+    with pytest.raises(ValueError, match="spoken, digits, music"):
         al.sample("whale")

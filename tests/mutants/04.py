@@ -1082,7 +1082,7 @@ def knows_it_already(model, processor, y, sr):
 @mutant("04.7", stage="reference", says="the pipeline of `transformers` has")
 def a_few_tokens(model, processor, y, sr):
     rate = processor.feature_extractor.sampling_rate
-    return written(model, processor, resample(to_mono(y), sr, rate), rate, max_new_tokens=5)[0].strip()
+    return written(model, processor, resample(to_mono(y), sr, rate), rate, max_new_tokens=2)[0].strip()
 
 
 @mutant("04.7", stage="properties", says="What happens to a text after it was decoded?")
