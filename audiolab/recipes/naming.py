@@ -270,11 +270,16 @@ def train(name, recipe, n_jobs, progress):
         "corpus": pictures.about["corpus"].replace("\\", "/").rpartition("/")[2], "feature": pictures.about["feature"],
         "frames": parts["train"][0].shape[3], "seed": seed, "epochs": recipe.epochs, "steps": history.rows[-1]["step"],
         "options": recipe.fit | {"label_smoothing": recipe.smoothing}, "seconds": round(history.seconds),
-        "machine": f"{torch.get_num_threads()} of {os.cpu_count()} cores of {platform.machine()}, {platform.system()}",
+        "machine": machine(),
         "licence": recipe.licence, "note": recipe.note,
         "metrics": {"test": found, **others}, "seeds": {str(one[1]): one[0] for one in trained},
     }
     return models.save(name, model, card)
+
+
+def machine():
+    """Threads, cores, processor and system, as a card names them."""
+    return f"{torch.get_num_threads()} of {os.cpu_count()} cores of {platform.machine()}, {platform.system()}"
 
 
 def _known_by(recipe):

@@ -6,7 +6,6 @@ import torch
 
 from .. import augment, decode, models, paths, training
 from ..corpora import remote, speech
-from ..corpus import make
 from ..models import whisper
 from . import writing
 from .naming import only_test
@@ -47,9 +46,7 @@ def synthetic_test(n_jobs=1):
 
 def familiar(n_jobs=1):
     """Other single digits, by voices that nobody trains on, in accents that are trained on: all for the test."""
-    rows = speech.plan_digits(3000, (1, 1), seed=1)
-    return make(paths.data("raw", "speech-digits-familiar"), rows[rows.split == "validation"].assign(split="test"),
-                speech.render, n_jobs=n_jobs, desc="speech-digits-familiar")
+    return writing.by_familiar("speech-digits-familiar", speech.plan_digits(3000, (1, 1), seed=1), n_jobs)
 
 
 def real(n_jobs=1):
@@ -101,8 +98,7 @@ def train(name, recipe, n_jobs, progress):
     corpora = [corpus(n_jobs=n_jobs) for corpus in recipe.corpora]
     clips = utterances(corpora[0].split("train"), n_jobs)
     validation = pictures(utterances(corpora[0].split("validation"), n_jobs))
-    torch.manual_seed(recipe.seed)
-    model = recipe.model(**recipe.arguments)
+    model = writing.begun(recipe)
     first_words(model, name, clips, progress)
     history = writing.fitted(name, recipe, model, clips, validation, progress)
     test = utterances(recipe.test(n_jobs=n_jobs).split("test"), n_jobs)

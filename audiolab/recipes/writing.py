@@ -6,8 +6,6 @@ batch goes through another room, noise and microphone before its log-mel is take
 
 import functools
 import inspect
-import os
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,7 +16,7 @@ from .. import augment, decode, features, metrics, models, paths, preprocess, tr
 from ..corpora import speech, strings
 from ..corpus import digest, make
 from ..models import asr
-from .naming import only_test
+from .naming import machine, only_test
 
 NOISE = 10.0                    # dB of signal over pink noise, in the test that is named after it
 EMPTY = 0.03                    # share of training clips in which nobody speaks
@@ -150,9 +148,13 @@ def synthetic_test(n_jobs=1):
 
 def familiar(n_jobs=1):
     """Other strings, by voices that nobody trains on, in accents that are trained on: all of them for the test."""
-    rows = speech.plan_digits(6000, seed=1)
-    return make(paths.data("raw", "speech-strings-familiar"), rows[rows.split == "validation"].assign(split="test"),
-                speech.render, n_jobs=n_jobs, desc="speech-strings-familiar")
+    return by_familiar("speech-strings-familiar", speech.plan_digits(6000, seed=1), n_jobs)
+
+
+def by_familiar(name, plan, n_jobs):
+    """The clips of a plan that voices for validation speak, as a corpus for the test."""
+    rows = plan[plan.split == "validation"].assign(split="test")
+    return make(paths.data("raw", name), rows, speech.render, n_jobs=n_jobs, desc=name)
 
 
 @functools.cache
@@ -315,8 +317,7 @@ def kept(name, recipe, model, history, corpora, found):
         "corpus": " and ".join(corpus.root.name for corpus in corpora), "heard": recipe.heard.__name__,
         "seed": recipe.seed, "epochs": recipe.epochs, "steps": history.rows[-1]["step"], "options": recipe.fit,
         "seconds": round(history.seconds),
-        "machine": f"{torch.get_num_threads()} of {os.cpu_count()} cores of {platform.machine()}, {platform.system()}",
-        "licence": recipe.licence, "note": recipe.note, **found})
+        "machine": machine(), "licence": recipe.licence, "note": recipe.note, **found})
 
 
 def known_by(recipe):
