@@ -87,10 +87,14 @@ def forward(log_probs, text):
     alpha = np.full((len(log_probs), len(walk)), -np.inf)
     alpha[0, :2] = log_probs[0, walk[:2]]
     for t in range(1, len(log_probs)):
-        stay, step = alpha[t - 1], np.append(-np.inf, alpha[t - 1, :-1])
-        skip = np.where(skips, np.append([-np.inf, -np.inf], alpha[t - 1])[: len(walk)], -np.inf)
-        alpha[t] = np.logaddexp(np.logaddexp(stay, step), skip) + log_probs[t, walk]
+        alpha[t] = np.logaddexp.reduce(predecessors(alpha[t - 1], skips)) + log_probs[t, walk]
     return alpha
+
+
+def predecessors(before, skips):
+    """What the walks into each state had before, for those that stay, step and skip: [3, states]."""
+    step, skip = np.append(-np.inf, before[:-1]), np.append([-np.inf, -np.inf], before)[: len(before)]
+    return np.stack([before, step, np.where(skips, skip, -np.inf)])
 
 
 def loss(log_probs, text):
@@ -179,8 +183,7 @@ def align(log_probs, text):
     score[:2] = log_probs[0, walk[:2]]
     came = np.zeros((len(log_probs), len(walk)), int)           # by how many states the walk moved to get here
     for t in range(1, len(log_probs)):
-        ways = np.stack([score, np.append(-np.inf, score[:-1]),
-                         np.where(skips, np.append([-np.inf, -np.inf], score)[: len(walk)], -np.inf)])
+        ways = predecessors(score, skips)
         came[t] = ways.argmax(axis=0)
         score = ways.max(axis=0) + log_probs[t, walk]
     if np.isneginf(score[-2:]).all():

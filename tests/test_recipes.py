@@ -87,7 +87,7 @@ def test_a_recogniser_understands_real_digits_as_its_card_says():
     if not remote.at_hand("fsdd"):
         pytest.skip("needs AUDIOLAB_MIRROR")
     model, card = models.load("digits-ctc-fsdd")
-    found = writing.measured(model, writing.utterances(writing.real().split("test")))
+    found = writing.measured(model, writing.utterances(writing.real(), "test"))
     assert abs(found["errors"] - card["metrics"]["fsdd"]["errors"]) <= 2
 
 

@@ -278,8 +278,9 @@ def train(name, recipe, n_jobs, progress):
 
 
 def machine():
-    """Threads, cores, processor and system, as a card names them."""
-    return f"{torch.get_num_threads()} of {os.cpu_count()} cores of {platform.machine()}, {platform.system()}"
+    """Threads, cores, processor, system and PyTorch, as a card names them."""
+    return (f"{torch.get_num_threads()} of {os.cpu_count()} cores of {platform.machine()}, {platform.system()}, "
+            f"torch {torch.__version__}")
 
 
 def _known_by(recipe):

@@ -62,9 +62,10 @@ RECIPES = {
 }
 
 
-def labelled(corpus, n_jobs=1):
-    """A list of ``(signal [1, n], phoneme of each frame [frames])``."""
+def labelled(corpus, split=None, n_jobs=1):
+    """A list of ``(signal [1, n], phoneme of each frame [frames])``, of the whole corpus or of one split."""
     signals, number = features.extract(corpus, at_16k, n_jobs=n_jobs), {name: i for i, name in enumerate(names())}
+    signals = signals.split(split) if split else signals
     spoken = dict(list(corpus.sidecar("phonemes").groupby("path")))
     clips = []
     for i, path in enumerate(signals.table.path):
@@ -156,15 +157,15 @@ def measured(model, clips):
 def train(name, recipe, n_jobs, progress):
     """As `audiolab.recipes.train`."""
     corpora = [corpus(n_jobs=n_jobs) for corpus in recipe.corpora]
-    clips = labelled(corpora[0].split("train"), n_jobs)
-    validation = pictures(labelled(corpora[0].split("validation"), n_jobs), SR)
+    clips = labelled(corpora[0], "train", n_jobs)
+    validation = pictures(labelled(corpora[0], "validation", n_jobs), SR)
     model = begun(recipe)
     history = fitted(name, recipe, model, clips, validation, progress)
-    found = measured(model, labelled(recipe.test(n_jobs=n_jobs).split("test"), n_jobs))
+    found = measured(model, labelled(recipe.test(n_jobs=n_jobs), "test", n_jobs))
     return kept(name, recipe, model, history, corpora, {"labels": names(), "metrics": {"test": found}})
 
 
 def evaluate(name, recipe, n_jobs):
     """As `audiolab.recipes.evaluate`."""
     model, _ = models.load(name)
-    return measured(model, labelled(recipe.test(n_jobs=n_jobs).split("test"), n_jobs))
+    return measured(model, labelled(recipe.test(n_jobs=n_jobs), "test", n_jobs))

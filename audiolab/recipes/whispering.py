@@ -1,14 +1,10 @@
-"""The recipe of the tiny Whisper: another picture, and single digits."""
-
-import functools
+"""The recipe of the tiny Whisper: another picture, and short texts before long ones."""
 
 import torch
 
 from .. import augment, decode, models, paths, training
-from ..corpora import remote, speech
 from ..models import whisper
 from . import writing
-from .naming import only_test
 from .phones import SR, at_16k
 from .writing import Transcription
 
@@ -19,10 +15,10 @@ def somewhere(x, y, generator):
 
 
 def anywhere(x, y, generator):
-    """The same, some of them empty, from any room and microphone."""
+    """The same, some of them empty, from any room and microphone, by any throat."""
     x, y = writing.silenced(x, y, generator)
     signals = augment.recorded(_placed(x, generator), SR, generator, augment.rooms(100, SR))
-    return (whisper.log_mel(signals), x[1], *y), y
+    return (augment.bend(whisper.log_mel(signals)[:, None], 0.15, 1.0, generator)[:, 0], x[1], *y), y
 
 
 def _placed(x, generator):
@@ -34,50 +30,34 @@ def _placed(x, generator):
     return whole
 
 
-def synthetic(n_jobs=1):
-    """Single digits by synthetic voices."""
-    return speech.digits(3000, (1, 1), n_jobs=n_jobs)
-
-
-def synthetic_test(n_jobs=1):
-    """Those of them that are for the test."""
-    return only_test("speech-digits-test", functools.partial(speech.plan_digits, 3000, (1, 1)), speech.render, n_jobs)
-
-
-def familiar(n_jobs=1):
-    """Other single digits, by voices that nobody trains on, in accents that are trained on: all for the test."""
-    return writing.by_familiar("speech-digits-familiar", speech.plan_digits(3000, (1, 1), seed=1), n_jobs)
-
-
-def real(n_jobs=1):
-    """Single digits by real voices."""
-    return remote.load("fsdd")
-
-
 RECIPES = {
     "digits-whisper-anywhere": Transcription(
-        title="writes down a digit, in the classes of Whisper", corpora=(synthetic,), test=synthetic_test,
-        also={"familiar": familiar, "fsdd": real}, licence="CC-BY-4.0", model=models.TinyWhisper, epochs=10,
-        heard=anywhere, fit=dict(lr=1e-3, clip=1.0, weight_decay=0.01, batch_size=16),
-        note="Trained on single digits by synthetic voices, at 16 kHz; first on clean ones. It listens to 4 s. Strings "
-             "of digits were tried: in 2,000 steps its decoder learnt only which letter follows which."),
+        title="writes down strings of digits, in the classes of Whisper", corpora=(writing.synthetic,),
+        test=writing.synthetic_test, also={"familiar": writing.familiar, "fsdd": writing.real}, licence="CC-BY-4.0",
+        model=models.TinyWhisper, epochs=20, heard=anywhere, first=((1, 12), (2, 6), (4, 5), (7, 4)),
+        fit=dict(lr=1e-3, clip=1.0, weight_decay=0.01, batch_size=16),
+        note="Trained on strings of one to seven digits by synthetic voices, at 16 kHz: first on clean and short ones, "
+             "for with long ones from the start its decoder learns which letter follows which, and nothing of the "
+             "sound. It listens to 4 s."),
 }
 
 
-def first_words(model, name, clips, progress):
-    """Three epochs of clean clips, by which a decoder finds out that it may look at the sound, and anywhere in it."""
-    training.fit(model, clips, loss=model.loss, epochs=3, batch_size=16, lr=1e-3, clip=1.0, augment=somewhere,
-                 collate=model.batch, progress=progress,
-                 resume=paths.data("runs", name, f"first-words-{writing.known_by(RECIPES[name])}.pt"))
+def first_words(name, recipe, model, clips, progress):
+    """The stages of clean clips, the shorter first, in which a decoder finds out that it may look at the sound.
 
-
-def utterances(corpus, n_jobs=1):
-    """As `writing.utterances`, at 16 kHz."""
-    return writing.utterances(corpus, at_16k, n_jobs)
+    Returns the seconds that they took.
+    """
+    seconds = 0.0
+    for most, epochs in recipe.first:
+        short = [(signal, units) for signal, units in clips if len(decode.to_text(units.tolist()).split()) <= most]
+        seconds += training.fit(
+            model, short, loss=model.loss, epochs=epochs, augment=somewhere, collate=model.batch, progress=progress,
+            resume=paths.data("runs", name, f"{writing.known_by(recipe)}-{most}.pt"), **recipe.fit).seconds
+    return seconds
 
 
 def pictures(items):
-    """The same with Whisper's picture [80, 400] in place of each signal."""
+    """Items of `writing.utterances` at 16 kHz, with Whisper's picture [80, 400] in place of each signal."""
     return [(whisper.log_mel(signal)[0], units) for signal, units in items]
 
 
@@ -93,24 +73,26 @@ def measured(model, items):
     return writing.compared(items, read(model, items))
 
 
+def invented(model):
+    """As `writing.invented`."""
+    return sum(map(bool, read(model, writing.quiet(rate=SR))))
+
+
 def train(name, recipe, n_jobs, progress):
     """As `audiolab.recipes.train`."""
-    corpora = [corpus(n_jobs=n_jobs) for corpus in recipe.corpora]
-    clips = utterances(corpora[0].split("train"), n_jobs)
-    validation = pictures(utterances(corpora[0].split("validation"), n_jobs))
+    [corpus] = [corpus(n_jobs=n_jobs) for corpus in recipe.corpora]
+    clips = writing.utterances(corpus, "train", at_16k, n_jobs)
+    validation = pictures(writing.utterances(corpus, "validation", at_16k, n_jobs))
     model = writing.begun(recipe)
-    first_words(model, name, clips, progress)
+    seconds = first_words(name, recipe, model, clips, progress)
     history = writing.fitted(name, recipe, model, clips, validation, progress)
-    test = utterances(recipe.test(n_jobs=n_jobs).split("test"), n_jobs)
-    silent = writing.quiet(rate=SR)
-    found = {"test": measured(model, test), "noise": measured(model, writing.noisy(test, rate=SR)),
-             "silence": {"clips": len(silent), "invented": sum(map(bool, read(model, silent)))}}
-    for other, corpus in recipe.also.items():
-        found[other] = measured(model, utterances(corpus(n_jobs=n_jobs).split("test"), n_jobs))
-    return writing.kept(name, recipe, model, history, corpora, {"units": decode.LETTERS, "metrics": found})
+    found = writing.asked(model, recipe, measured, invented, at_16k, n_jobs)
+    return writing.kept(name, recipe, model, history, [corpus], {
+        "feature": "whisper.log_mel", "seconds": round(seconds + history.seconds), "units": decode.LETTERS,
+        "metrics": found})
 
 
 def evaluate(name, recipe, n_jobs):
     """As `audiolab.recipes.evaluate`."""
     model, _ = models.load(name)
-    return measured(model, utterances(recipe.test(n_jobs=n_jobs).split("test"), n_jobs))
+    return measured(model, writing.utterances(recipe.test(n_jobs=n_jobs), "test", at_16k, n_jobs))

@@ -48,6 +48,8 @@ class Transcription:
         Other options of `audiolab.training.fit`.
     also : dict of str to callable
         Other corpora on whose test clips it is measured besides, where they can be had.
+    first : sequence of pair of int
+        Stages before, of clean clips: words that a clip has at most, epochs.
     start : str
         Checkpoint whose weights it begins with, as far as the layers are the same; fresh ones when not given.
     needs : str
@@ -67,6 +69,7 @@ class Transcription:
     arguments: dict = field(default_factory=dict)
     fit: dict = field(default_factory=dict)
     also: dict = field(default_factory=dict)
+    first: tuple = ()
     start: str = ""
     needs: str = ""
     seed: int = 0
@@ -190,12 +193,15 @@ RECIPES = {
 # ---------------------------------------------------------------------------------------- following one
 
 
-def utterances(corpus, feature=at_8k, n_jobs=1):
+def utterances(corpus, split=None, feature=at_8k, n_jobs=1):
     """A list of ``(signal [1, n], units [letters])``, which is a data set for `audiolab.training.fit`.
+
+    Of the whole corpus, or of the split that is named.
 
     Taught in: notebooks/04_speech_recognition.ipynb, "What can it learn in a minute?"
     """
     signals = features.extract(corpus, feature, n_jobs=n_jobs)
+    signals = signals.split(split) if split else signals
     return [(torch.from_numpy(signals[i][0].astype(np.float32)), torch.tensor(decode.to_units(text), dtype=torch.long))
             for i, text in enumerate(signals.table.text)]
 
@@ -277,18 +283,24 @@ def invented(model):
     return sum(map(bool, read(model, pictures(quiet()))))
 
 
+def asked(model, recipe, measured, invented, feature, n_jobs=1):
+    """All figures of a card: on test clips, in noise, in silence, and on other corpora."""
+    test = utterances(recipe.test(n_jobs=n_jobs), "test", feature, n_jobs)
+    found = {"test": measured(model, test), "noise": measured(model, noisy(test, rate=model.sr)),
+             "silence": {"clips": len(quiet()), "invented": invented(model)}}
+    for other, corpus in recipe.also.items():
+        found[other] = measured(model, utterances(corpus(n_jobs=n_jobs), "test", feature, n_jobs))
+    return found
+
+
 def train(name, recipe, n_jobs, progress):
     """As `audiolab.recipes.train`."""
     corpora = [corpus(n_jobs=n_jobs) for corpus in recipe.corpora]
-    clips = [clip for corpus in corpora for clip in utterances(corpus.split("train"), n_jobs=n_jobs)]
-    validation = pictures(utterances(corpora[0].split("validation"), n_jobs=n_jobs))
+    clips = [clip for corpus in corpora for clip in utterances(corpus, "train", n_jobs=n_jobs)]
+    validation = pictures(utterances(corpora[0], "validation", n_jobs=n_jobs))
     model = begun(recipe)
     history = fitted(name, recipe, model, clips, validation, progress)
-    test = utterances(recipe.test(n_jobs=n_jobs).split("test"), n_jobs=n_jobs)
-    found = {"test": measured(model, test), "noise": measured(model, noisy(test)),
-             "silence": {"clips": len(quiet()), "invented": invented(model)}}
-    for other, corpus in recipe.also.items():
-        found[other] = measured(model, utterances(corpus(n_jobs=n_jobs).split("test"), n_jobs=n_jobs))
+    found = asked(model, recipe, measured, invented, at_8k, n_jobs)
     return kept(name, recipe, model, history, corpora, {"units": decode.LETTERS, "metrics": found})
 
 
@@ -315,18 +327,18 @@ def kept(name, recipe, model, history, corpora, found):
     return models.save(name, model, {
         "title": recipe.title, "arguments": recipe.arguments, "sr": model.sr, "feature": "log_mel",
         "corpus": " and ".join(corpus.root.name for corpus in corpora), "heard": recipe.heard.__name__,
-        "seed": recipe.seed, "epochs": recipe.epochs, "steps": history.rows[-1]["step"], "options": recipe.fit,
-        "seconds": round(history.seconds),
+        "first": recipe.first, "start": recipe.start, "seed": recipe.seed, "epochs": recipe.epochs,
+        "steps": history.rows[-1]["step"], "options": recipe.fit, "seconds": round(history.seconds),
         "machine": machine(), "licence": recipe.licence, "note": recipe.note, **found})
 
 
 def known_by(recipe):
     """What stands for a recipe in the name of its state, so that another one does not go on from it."""
     options = (recipe.model.__name__, recipe.start, recipe.epochs, recipe.arguments, recipe.fit, recipe.seed)
-    return digest(repr(options) + inspect.getsource(recipe.heard))[:8]
+    return digest(repr(options) + "".join(map(repr, recipe.first)) + inspect.getsource(recipe.heard))[:8]
 
 
 def evaluate(name, recipe, n_jobs):
     """As `audiolab.recipes.evaluate`."""
     model, _ = models.load(name)
-    return measured(model, utterances(recipe.test(n_jobs=n_jobs).split("test"), n_jobs=n_jobs))
+    return measured(model, utterances(recipe.test(n_jobs=n_jobs), "test", n_jobs=n_jobs))
