@@ -266,9 +266,9 @@ def test_the_tiny_whisper_through_the_door_and_the_pipeline(monkeypatch, capsys)
     ask = pipeline("automatic-speech-recognition", model=door.model, tokenizer=door.processor.tokenizer,
                    feature_extractor=door.processor.feature_extractor)
     ready = {"language": "en", "task": "transcribe"}
-    for word in ("four", "zero", "seven"):
-        y, sr = speech.say(word, "en-us+linda")                 # a voice for validation
-        assert ask({"raw": y, "sampling_rate": sr}, generate_kwargs=ready)["text"] == word
+    for said in ("four", "zero two", "seven one nine three"):
+        y, sr = speech.say(said, "en-us+linda")                 # a voice for validation
+        assert ask({"raw": y, "sampling_rate": sr}, generate_kwargs=ready)["text"] == said
     assert ask({"raw": np.zeros(16000, np.float32), "sampling_rate": 16000}, generate_kwargs=ready)["text"] == ""
 
 

@@ -132,7 +132,7 @@ class CTCNet(nn.Module):
     Taught in: notebooks/04_speech_recognition.ipynb, "What can it learn in a minute?"
     """
 
-    late = 0.07
+    late = 0.08
 
     def __init__(self, sr=8000, units=UNITS, dim=128, blocks=5, kernel=11, stride=3, dropout=0.1):
         super().__init__()
