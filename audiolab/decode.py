@@ -70,8 +70,20 @@ def greedy(log_probs, lengths):
 
     Taught in: notebooks/04_speech_recognition.ipynb, "Which text is the most probable?"
     """
-    best = _array(log_probs).argmax(axis=2)
+    best = _clips(log_probs, lengths).argmax(axis=2)
     return [to_text(ctc.collapse(path[:n])) for path, n in zip(best, lengths, strict=True)]
+
+
+def _clips(log_probs, lengths):
+    """Log-probabilities of a batch as an array, with as many frames as the lengths say."""
+    log_probs = _array(log_probs)
+    if log_probs.ndim != 3:
+        raise ValueError(f"A batch has shape [batch, time, units], not {list(log_probs.shape)}: one clip needs an "
+                         "axis more.")
+    if len(lengths) and max(lengths) > log_probs.shape[1]:
+        raise ValueError(f"A clip of {int(max(lengths))} frames is not among {log_probs.shape[1]}: were lengths taken "
+                         "from before the network's steps? It returns its own.")
+    return log_probs
 
 
 def _array(log_probs):
@@ -122,6 +134,8 @@ class NGram:
 
     def next(self, before):
         """Log-probabilities of the unit after `before`, a tuple of units; index 0 is the end. [1 + letters]."""
+        if isinstance(before, str):
+            raise TypeError("What came before is a tuple of units: tuple(to_units(text)).")
         before = before[max(0, len(before) - self.order + 1):]
         if before not in self.known:
             self.known[before] = self._next(before)
@@ -176,7 +190,7 @@ def beam_search(log_probs, lengths, lm=None, width=16, weight=0.5):
     """
     if width < 1:
         raise ValueError(f"width={width}: at least one prefix is kept.")
-    log_probs = _array(log_probs).astype(np.float64)
+    log_probs = _clips(log_probs, lengths).astype(np.float64)
     return [to_text(_beam(frames[:n], lm, width, weight)) for frames, n in zip(log_probs, lengths, strict=True)]
 
 

@@ -236,6 +236,25 @@ def test_a_recording_stays_within_full_scale():
     assert y.shape == (6, 8000) and y.abs().max() <= 1 and (y.std(dim=1) > 0).all()
 
 
+def test_a_language_model_finds_no_words_in_pure_silence():
+    model, lm = models.load("digits-ctc-fsdd")[0], writing.language()
+    for seconds in (0.2, 1.3, 4.6, 15):
+        assert asr.transcribe(model, np.zeros(round(8000 * seconds), np.float32), 8000, lm)[:2] == ("", [])
+
+
+def test_lengths_before_the_steps_are_refused():
+    scores = np.log(np.full((1, 10, 29), 1 / 29))
+    for read in (decode.greedy, decode.beam_search):
+        with pytest.raises(ValueError, match="30 frames is not among 10"):
+            read(scores, [30])
+        with pytest.raises(ValueError, match="an axis more"):
+            read(scores[0], [10])
+    with pytest.raises(TypeError, match="tuple of units"):
+        decode.NGram(["one"]).next("on")
+    with pytest.raises(ValueError, match="no clips"):
+        asr.batch([])
+
+
 # ---- Whisper ----------------------------------------------------------------------------------------------
 
 

@@ -332,3 +332,8 @@ def test_the_emotion_corpus_holds_its_columns_and_is_the_same_to_the_byte_again(
     assert made.table.intensity.tolist() == plan.intensity.tolist()
     words = made.sidecar("words").groupby("path", sort=False).word.apply(" ".join)
     assert (words.loc[made.table.path] == made.table.text.str.strip(".").to_numpy()).all()
+
+
+def test_a_variant_that_there_is_not_is_refused():
+    with pytest.raises(ValueError, match="no voice called 'en-us\\+nobody'"):
+        speech.say("one", "en-us+nobody")

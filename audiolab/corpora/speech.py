@@ -215,7 +215,7 @@ def _speak(text, voice, rate, pitch, pitch_range):
                 events.append((event.type, event.sample, name, event.text_position - 1))
 
     with _fresh_library() as (library, sr):
-        if library.espeak_SetVoiceByName(voice.encode()):
+        if library.espeak_SetVoiceByName(voice.encode()) or not _has_variant(voice):
             raise ValueError(f'There is no voice called {voice!r}. Try "en-us", "en" (British) or "en-gb-scotland".')
         library.espeak_SetParameter(_RATE, int(rate), 0)
         library.espeak_SetParameter(_PITCH, int(pitch), 0)
@@ -227,6 +227,14 @@ def _speak(text, voice, rate, pitch, pitch_range):
     if not y.any():
         raise ValueError(f"Nothing in {text!r} can be spoken.")
     return (y / 32768).astype(np.float32), sr, events
+
+
+def _has_variant(voice):
+    """Whether the variant after the plus exists: espeak-ng would leave out one that does not, and not say so."""
+    import espeakng_loader
+
+    _, plus, variant = voice.partition("+")
+    return not plus or (Path(espeakng_loader.get_data_path()) / "voices" / "!v" / variant).is_file()
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from ..preprocess import resample, to_mono
 UNITS = 1 + len(decode.LETTERS)    # and the blank, or the end
 PEAK = -10.0                        # dBFS
 SHORTEST, LONGEST = 0.1, 30.0       # seconds that `transcribe` takes
+LEAST = 0.2                         # confidence of a word that is written; in pure silence a language model finds 0.15
 
 
 def batch(items):
@@ -40,6 +41,8 @@ def batch(items):
 
     Taught in: notebooks/04_speech_recognition.ipynb, "What can it learn in a minute?"
     """
+    if not items:
+        raise ValueError("There are no clips to make a batch of.")
     pictures, texts = zip(*items, strict=True)
     return _filled(pictures, 0.0 if pictures[0].ndim == 2 else SILENCE), _filled(texts, 0)
 
@@ -324,14 +327,15 @@ def transcribe(model, y, sr, lm=None):
     text : str
         Empty in silence and steady noise. Other sounds may be taken for a word.
     words : list of dict
-        As `audiolab.decode.words`.
+        As `audiolab.decode.words`, those left out of which the network is less sure than `LEAST`.
     log_probs : np.ndarray, shape [time, units]
         What it was read from, a row every ``model.frame`` seconds.
 
     Raises
     ------
     AudioError
-        If the sound is shorter than 0.1 s or longer than 30 s, holds NaN or infinity, or its rate is no rate.
+        If the sound is shorter than 0.1 s or longer than 30 s (`preprocess.voice_activity` finds pauses to cut at),
+        holds NaN or infinity, or its rate is no rate.
     TypeError
         If the model is no `CTCNet`.
 
@@ -344,7 +348,7 @@ def transcribe(model, y, sr, lm=None):
     y = to_mono(y)
     if not SHORTEST <= y.shape[-1] / sr <= LONGEST:
         raise AudioError(f"The recording lasts {y.shape[-1] / sr:.2f} s; {SHORTEST} to {LONGEST:.0f} s can be "
-                         "transcribed at once. Cut longer ones at a pause.")
+                         "transcribed at once. Cut longer ones at a pause: preprocess.voice_activity finds them.")
     if not np.isfinite(y).all():
         raise AudioError("The recording holds NaN or infinity.")
     picture = torch.from_numpy(log_mel(levelled(resample(y, sr, model.sr)), model.sr))[None, None]
@@ -353,4 +357,6 @@ def transcribe(model, y, sr, lm=None):
         log_probs, lengths = model.eval()((picture.to(device), torch.tensor([picture.shape[3]], device=device)))
     log_probs, lengths = log_probs.cpu(), lengths.cpu()
     text = decode.beam_search(log_probs, lengths, lm)[0] if lm else decode.greedy(log_probs, lengths)[0]
-    return text, decode.words(log_probs[0].numpy(), text, model.frame, model.late), log_probs[0].numpy()
+    words = decode.words(log_probs[0].numpy(), text, model.frame, model.late)
+    words = [word for word in words if word["confidence"] >= LEAST]
+    return " ".join(word["word"] for word in words), words, log_probs[0].numpy()

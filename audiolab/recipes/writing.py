@@ -279,8 +279,13 @@ def compared(items, said):
 
 
 def invented(model):
-    """In how many of the clips of `quiet` a model writes something."""
-    return sum(map(bool, read(model, pictures(quiet()))))
+    """In how many of the clips of `quiet` a model writes something, be it read greedily or with `language`."""
+    clips = quiet()
+    said = read(model, pictures(clips))
+    if isinstance(model, models.CTCNet):
+        said = [text + asr.transcribe(model, y[0].numpy(), 8000, language())[0]
+                for text, (y, _) in zip(said, clips, strict=True)]
+    return sum(map(bool, said))
 
 
 def asked(model, recipe, measured, invented, feature, n_jobs=1):
