@@ -43,8 +43,8 @@ def recorded(y, sr, generator, responses):
     """A batch of clean voices as somebody's microphone might have taken them, each by chance.
 
     Every third stands in a room; half have noise of some colour, 5 to 35 dB below the mean of the whole signal, pauses
-    included, some a second voice;
-    every third loses its lowest and highest frequencies; all have another level, and a few are overdriven.
+    included, some a second voice; every third loses its lowest and highest frequencies; all have another level, and a
+    few are overdriven.
 
     Parameters
     ----------

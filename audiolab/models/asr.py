@@ -156,7 +156,7 @@ class CTCNet(nn.Module):
 
     @staticmethod
     def loss(output, y):
-        """Minus the log-probability of the texts, by letter, mean over the clips; impossible ones count nothing."""
+        """Minus the log-probability of the texts, by letter, mean over the clips; impossible ones count as 0."""
         (log_probs, lengths), (texts, sizes) = output, y
         each = ctc_loss(log_probs.transpose(0, 1), texts, lengths, sizes, reduction="none", zero_infinity=True)
         return (each / sizes.clamp(min=1)).mean()

@@ -80,7 +80,7 @@ def invented(model):
 
 def train(name, recipe, n_jobs, progress):
     """As `audiolab.recipes.train`."""
-    [corpus] = [corpus(n_jobs=n_jobs) for corpus in recipe.corpora]
+    corpus = recipe.corpora[0](n_jobs=n_jobs)
     clips = writing.utterances(corpus, "train", at_16k, n_jobs)
     validation = pictures(writing.utterances(corpus, "validation", at_16k, n_jobs))
     model = writing.begun(recipe)

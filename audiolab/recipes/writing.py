@@ -151,11 +151,7 @@ def synthetic_test(n_jobs=1):
 
 def familiar(n_jobs=1):
     """Other strings, by voices that nobody trains on, in accents that are trained on: all of them for the test."""
-    return by_familiar("speech-strings-familiar", speech.plan_digits(6000, seed=1), n_jobs)
-
-
-def by_familiar(name, plan, n_jobs):
-    """The clips of a plan that voices for validation speak, as a corpus for the test."""
+    name, plan = "speech-strings-familiar", speech.plan_digits(6000, seed=1)
     rows = plan[plan.split == "validation"].assign(split="test")
     return make(paths.data("raw", name), rows, speech.render, n_jobs=n_jobs, desc=name)
 
