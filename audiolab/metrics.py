@@ -5,8 +5,14 @@ Answers that do not stand beside the truth one by one (other shapes, none at all
 beside numbers) are a ValueError in each of them.
 """
 
+import warnings
+
 import numpy as np
 import pandas as pd
+
+from . import features
+from .features.frames import one_channel
+from .preprocess import resample
 
 
 def confusion_matrix(truth, predicted, labels):
@@ -229,6 +235,183 @@ def _texts(truth, said):
     if len(truth) != len(said) or not truth:
         raise ValueError(f"One text for each clip: there are {len(truth)} of the truth and {len(said)} recognised.")
     return truth, said
+
+
+def stoi(reference, degraded, sr):
+    """Short-time objective intelligibility: how much of the words should get through, about 0 to 1.
+
+    In each third of an octave, over 0.4 s, how well the course of the level follows the reference (correlation).
+
+    Parameters
+    ----------
+    reference, degraded : np.ndarray, shape [n]
+        Sample for sample: a sound that is late is a bad one here.
+    sr : int
+        Any; it is measured at 10 kHz, up to 4.3 kHz.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, a sample is NaN, or less than 0.4 s of the reference is not silent.
+
+    Notes
+    -----
+    By pystoi.
+
+    References
+    ----------
+    Taal et al., "An algorithm for intelligibility prediction of time-frequency weighted noisy speech", 2011.
+
+    Taught in: notebooks/05_text_to_speech.ipynb, "How good is a copy?"
+    """
+    import pystoi
+
+    reference, degraded = _sounds(reference, degraded)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            return float(pystoi.stoi(reference, degraded, sr))
+        except RuntimeWarning:
+            raise ValueError("STOI looks at 0.4 s at a time, and so much is not there when silence is left out: take "
+                             "a longer recording.") from None
+
+
+def pesq(reference, degraded, sr):
+    """Perceptual evaluation of speech quality, wide band: an estimated opinion, 1 (bad) to 4.6.
+
+    Parameters
+    ----------
+    reference, degraded : np.ndarray, shape [n]
+    sr : int
+        Brought to 16 kHz.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ImportError
+        If the package pesq is not there: it is built by a C compiler, so it does not come with the course.
+    ValueError
+        If the lengths differ, a sample is NaN, or no speech is found.
+
+    References
+    ----------
+    ITU-T P.862.2, "Wideband extension to recommendation P.862", 2007.
+
+    Taught in: notebooks/05_text_to_speech.ipynb, "How good is a copy?"
+    """
+    try:
+        import pesq
+    except ImportError:
+        raise ImportError("PESQ needs the package pesq, which a C compiler builds: `pip install pesq`. STOI and the "
+                          "other measures do without.") from None
+    reference, degraded = (resample(y, sr, 16000) for y in _sounds(reference, degraded))
+    try:
+        return float(pesq.pesq(16000, reference, degraded, "wb"))
+    except pesq.PesqError as error:
+        raise ValueError(f"PESQ cannot judge this: {error}. It needs a quarter of a second of speech.") from None
+
+
+def mel_cepstral_distortion(reference, other, sr, align=False, n_mfcc=13):
+    """MCD: how many decibels lie between the outlines of two spectra, mean over the frames; levels do not count.
+
+    ``10 / ln 10 · sqrt(2 sum_{k=1}^{K} (c[k] - c'[k])²)`` with the cepstrum c of the log-mel spectrum, whose
+    cosines add up to the logarithm of the magnitude: ``ln |X[m]| = sum_k c[k] cos(π k (m + 1/2) / M)``. With all
+    K = M - 1 it is the root mean square, over the M mel channels, of the difference in decibels.
+
+    Parameters
+    ----------
+    reference, other : np.ndarray, shape [n]
+    sr : int
+        Samples per second, of both.
+    align : bool
+        Let frames that belong together find each other (dynamic time warping), for sounds of different pace. It finds
+        the way that is best for the figure, which is then lower.
+    n_mfcc : int
+        K.
+
+    Returns
+    -------
+    float
+        Decibels; 0 for the same sound at another level.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ and `align` is not set, or a sample is NaN.
+
+    Notes
+    -----
+    Figures of different papers cannot be compared: they come from other cepstra (often SPTK's) and other frames.
+
+    References
+    ----------
+    Kubichek, "Mel-cepstral distance measure for objective speech quality assessment", 1993.
+
+    Taught in: notebooks/05_text_to_speech.ipynb, "How good is a copy?"
+    """
+    a, b = (features.mfcc(y, sr, n_mfcc + 1)[1:] for y in _sounds(reference, other, alike=not align))  # [K, frames]
+    if align:
+        import librosa
+
+        i, j = librosa.sequence.dtw(a, b, metric="euclidean")[1].T
+        a, b = a[:, i], b[:, j]
+    M = features.log_mel_sizes(sr)["n_mels"]
+    c = (a - b) / np.sqrt(2 * M)                                # the orthonormal transform of ln power, made c[k]
+    return float(np.mean(10 / np.log(10) * np.sqrt(2 * np.sum(c**2, axis=0))))
+
+
+def f0_error(reference, other, sr, **options):
+    """How far the pitch of two sounds is apart, frame by frame.
+
+    Parameters
+    ----------
+    reference, other : np.ndarray, shape [n]
+    sr : int
+    **options
+        Of `audiolab.features.yin`, such as ``fmax=600``.
+
+    Returns
+    -------
+    dict of str to float
+        `voicing`: share of frames that are voiced in one sound alone (voicing decision error). Of those voiced in both
+        `gross`: share that is off by more than a fifth, most often by an octave (gross pitch error); and `cents`: root
+        mean square of the others, in hundredths of a semitone (fine pitch error). Both are NaN where no frame is left.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, or a sample is NaN.
+
+    References
+    ----------
+    Rabiner et al., "A comparative performance study of several pitch detection algorithms", 1976; Chu and Alwan,
+    "Reducing F0 frame error of F0 tracking algorithms under noisy conditions", 2009.
+
+    Taught in: notebooks/05_text_to_speech.ipynb, "How good is a copy?"
+    """
+    (f, voiced), (g, sounding) = (features.yin(y, sr, **options) for y in _sounds(reference, other))
+    ratio = (g / f)[voiced & sounding]
+    gross = np.abs(ratio - 1) > 0.2
+    fine = 1200 * np.log2(ratio[~gross])
+    return {"voicing": float(np.mean(voiced != sounding)),
+            "gross": float(gross.mean()) if gross.size else np.nan,
+            "cents": float(np.sqrt(np.mean(fine**2))) if fine.size else np.nan}
+
+
+def _sounds(reference, other, alike=True):
+    """Both as float64 of one channel, refused where they cannot be compared."""
+    reference, other = (one_channel(y).astype(np.float64) for y in (reference, other))
+    if alike and len(reference) != len(other):
+        raise ValueError(f"Compared sample by sample are sounds of one length, not of {len(reference)} and "
+                         f"{len(other)} samples: cut the longer one.")
+    return reference, other
 
 
 def mean_absolute_error(truth, estimate):

@@ -4,9 +4,10 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["asr", "checkpoints", "classify", "pretrained", "whisper"],
+    submodules=["asr", "checkpoints", "classify", "pretrained", "vocoder", "whisper"],
     submod_attrs={
         "asr": ["AttentionASR", "CTCNet", "FrameNet", "transcribe"],
+        "vocoder": ["Vocoder"],
         "whisper": ["TinyWhisper"],
         "checkpoints": ["build", "load", "names", "save", "size"],
         "classify": ["AttentionPooling", "AudioTransformer", "CNN", "CRNN", "DSCNN", "RNN", "WaveCNN"],

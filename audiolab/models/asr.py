@@ -44,10 +44,11 @@ def batch(items):
     if not items:
         raise ValueError("There are no clips to make a batch of.")
     pictures, texts = zip(*items, strict=True)
-    return _filled(pictures, 0.0 if pictures[0].ndim == 2 else SILENCE), _filled(texts, 0)
+    return filled(pictures, 0.0 if pictures[0].ndim == 2 else SILENCE), filled(texts, 0)
 
 
-def _filled(tensors, value):
+def filled(tensors, value):
+    """Tensors of several lengths along the last axis as one, filled up with a value; and their lengths."""
     lengths = torch.tensor([t.shape[-1] for t in tensors])
     whole = tensors[0].new_full((len(tensors), *tensors[0].shape[:-1], int(lengths.max())), value)
     for row, tensor in zip(whole, tensors, strict=True):
