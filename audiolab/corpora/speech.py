@@ -62,6 +62,11 @@ _VARIANTS = {
 }  # fmt: skip
 #: Training variants that the synthesisers of chapter 05 learn from. Those who judge them must not have heard them.
 MODELS = ("", "Annie", "Denis", "anika", "ed", "john", "robert", "zac")
+#: The one of them that reads to the synthesisers, because the judge of chapter 04 understands it best.
+READER = "en-us"
+#: Its phonemes, as espeak-ng names them, without stress.
+PHONEMES = ("aɪ aɪə aɪɚ aʊ b d dʒ eɪ f h i iə iː j k l m n n̩ oʊ p s t tʃ uː v w z æ ð ŋ ɐ ɑː ɑːɹ ɔ ɔɪ ɔː ɔːɹ ə əl ɚ ɛ "
+            "ɛɹ ɜː ɡ ɪ ɪɹ ɹ ɾ ʃ ʊ ʊɹ ʌ ʒ ʔ θ ᵻ")
 _ACCENTS = ("en", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-gb-x-rp", "en-us")
 _HELD_OUT_ACCENTS = ("en-029", "en-gb-scotland", "en-us-nyc")
 
@@ -300,6 +305,28 @@ def prompts():
     return tuple(Path(__file__).with_name("sentences.txt").read_text("utf-8").splitlines())
 
 
+def shared_prompts():
+    """`prompts` by split: every ninth of ten for validation, every tenth for the test; a dict of lists."""
+    shares = {"train": [], "validation": [], "test": []}
+    for i, text in enumerate(prompts()):
+        shares[{8: "validation", 9: "test"}.get(i % 10, "train")].append(text)
+    return shares
+
+
+@functools.cache
+def texts_to_read():
+    """Sentences from which a synthesiser learns: of all kinds, so that it has met most sounds in most company.
+
+    Returns
+    -------
+    tuple of str
+        949 sentences of 3 to 16 words, written for this course, none of them among `prompts`.
+
+    Taught in: notebooks/05_text_to_speech.ipynb, "What does a network learn to speak from?"
+    """
+    return tuple(Path(__file__).with_name("readings.txt").read_text("utf-8").splitlines())
+
+
 def spell(number):
     """A whole number in words, without "and": 342 is ``"three hundred forty two"``.
 
@@ -386,6 +413,31 @@ def american(n=2000, seed=0, n_jobs=1):
     return _make("american", plan_american(n, seed), n, seed, n_jobs)
 
 
+def reader_digits(n=3000, length=(1, 7), seed=0, n_jobs=1):
+    """Corpus of digit strings by one voice, `READER`, at about one pitch and pace; no string comes twice.
+
+    Parameters and result as `digits`, with a column `pitch_range`.
+
+    Taught in: notebooks/05_text_to_speech.ipynb, "What can be learnt in two minutes?"
+    """
+    return _make(f"reader-digits-{length[0]}to{length[1]}", plan_reader_digits(n, length, seed), n, seed, n_jobs,
+                 render_reading)
+
+
+def reader_sentences(n=6000, seed=0, n_jobs=1):
+    """Corpus of English by one voice, `READER`: each text at several pitches, ranges of pitch and paces.
+
+    What is drawn apart can be learnt apart: the text foretells neither how high nor how fast it was said. A tenth of
+    the training clips are words of the texts in any order, whose sounds meet as in no sentence. Validation and test
+    clips say the sentences that `sentences` has for them, which are in no training clip.
+
+    Parameters and result as `digits`, with a column `pitch_range`.
+
+    Taught in: notebooks/05_text_to_speech.ipynb, "What does a network learn to speak from?"
+    """
+    return _make("reader-sentences", plan_reader_sentences(n, seed), n, seed, n_jobs, render_reading)
+
+
 def emotion(n=1200, seed=0, n_jobs=1):
     """Corpus of short neutral sentences, spoken with more or less arousal: how much is to be told.
 
@@ -452,9 +504,7 @@ def plan_numbers(n=2000, seed=0):
 def plan_sentences(n=2000, seed=0):
     """Plan of `sentences`, a row for each clip; see `audiolab.corpus.make`."""
     plan, rng = _plan("sentences", n, seed)
-    shares = {"train": [], "validation": [], "test": []}
-    for i, text in enumerate(prompts()):
-        shares[{8: "validation", 9: "test"}.get(i % 10, "train")].append(text)
+    shares = shared_prompts()
     texts = [corpus.deal(rng, shares[split], len(part)) for split, part in plan.groupby("split", sort=False)]
     return plan.assign(text=np.concatenate(texts))
 
@@ -466,6 +516,33 @@ def plan_american(n=2000, seed=0):
     group = np.where(variant == "", "en-us", "en-us+" + variant)
     path = [f"{voice}/{i:05d}.flac" for i, voice in enumerate(group)]
     return plan.assign(path=path, group=group, accent="en-us")[~variant.isin(MODELS)].reset_index(drop=True)
+
+
+def plan_reader_digits(n=3000, length=(1, 7), seed=0):
+    """Plan of `reader_digits`, a row for each clip; see `audiolab.corpus.make`."""
+    least, most = length
+    if not 1 <= least <= most or n > 5 * 10 ** (most - 1):
+        raise ValueError(f"{n} different strings of {least} to {most} digits cannot be drawn: take fewer, or longer "
+                         "ones.")
+    plan, rng = _plan_reader("reader-digits", n, seed, rate=(150, 200), pitch=(40, 61), pitch_range=(40, 61))
+    texts = {}                                      # a dict keeps the order, and each string once
+    while len(texts) < n:
+        texts[" ".join(rng.choice(DIGITS, rng.integers(least, most + 1)))] = True
+    return plan.assign(text=list(texts))
+
+
+def plan_reader_sentences(n=6000, seed=0):
+    """Plan of `reader_sentences`, a row for each clip; see `audiolab.corpus.make`."""
+    plan, rng = _plan_reader("reader-sentences", n, seed, rate=(120, 240), pitch=(15, 86), pitch_range=(20, 86))
+    shares = shared_prompts()
+    shares["train"] = [*texts_to_read(), *shares["train"]]
+    vocabulary = sorted(set(re.findall(r"[a-z]+(?:'[a-z]+)?", " ".join(shares["train"]).lower())))
+    texts = []
+    for split, part in plan.groupby("split", sort=False):
+        mixed = len(part) // 10 if split == "train" else 0
+        texts += list(corpus.deal(rng, shares[split], len(part) - mixed))
+        texts += [" ".join(rng.choice(vocabulary, rng.integers(4, 10))) + "." for _ in range(mixed)]
+    return plan.assign(text=texts)
 
 
 def plan_emotion(n=1200, seed=0):
@@ -501,6 +578,12 @@ def render(row):
     return corpus.Clip(y, sr, {"words": words, "phonemes": phonemes})
 
 
+def render_reading(row):
+    """Speak one row of a plan whose voice is `READER`: as `render`, with `pitch_range` and without `group`."""
+    y, sr, words, phonemes = say_with_times(row["text"], READER, row["rate"], row["pitch"], row["pitch_range"])
+    return corpus.Clip(y, sr, {"words": words, "phonemes": phonemes})
+
+
 def render_emotion(row):
     """Speak one row of `plan_emotion`, tilt its spectrum by the shelf ``H(s) = (g s + w) / (s + w)``, set its level.
 
@@ -523,9 +606,7 @@ def render_emotion(row):
 
 def _plan(name, n, seed):
     """Speakers, rates and pitches of `n` clips, and the generator for their texts."""
-    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    sizes = {"validation": n // 10, "test": n // 10}
-    sizes = {"train": n - sum(sizes.values())} | sizes
+    rng, sizes = _drawn(name, n, seed)
     speakers = voices().set_index("voice")
     dealt = [corpus.deal(rng, list(speakers.index[speakers.split == split]), size) for split, size in sizes.items()]
     group = np.concatenate(dealt)
@@ -538,6 +619,20 @@ def _plan(name, n, seed):
         "pitch": rng.integers(35, 66, n),
     })
     return plan, rng
+
+
+def _plan_reader(name, n, seed, **spans):
+    """Splits of `n` clips and how they are read, drawn evenly from each span; and the generator for their texts."""
+    rng, sizes = _drawn(name, n, seed)
+    plan = pd.DataFrame({"path": [f"{i:05d}.flac" for i in range(n)], "speaker": READER,
+                         "split": np.repeat(list(sizes), list(sizes.values()))})
+    return plan.assign(**{what: rng.integers(*span, n) for what, span in spans.items()}), rng
+
+
+def _drawn(name, n, seed):
+    """The generator of a corpus, and how many of its clips each split has."""
+    sizes = {"validation": n // 10, "test": n // 10}
+    return np.random.default_rng([seed, zlib.crc32(name.encode())]), {"train": n - sum(sizes.values())} | sizes
 
 
 def _make(name, plan, n, seed, n_jobs, render=render):

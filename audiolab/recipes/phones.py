@@ -9,13 +9,12 @@ import torch
 
 from .. import augment, ctc, features, metrics, models, preprocess, training
 from ..corpora import speech
+from ..corpora.speech import PHONEMES
 from .naming import only_test
 from .writing import Transcription, begun, fitted, kept, pictured, pictures
 
 SR = 16000
 HOP = 0.01                      # seconds from one label to the next
-PHONEMES = ("aɪ aɪə aɪɚ aʊ b d dʒ eɪ f h i iə iː j k l m n n̩ oʊ p s t tʃ uː v w z æ ð ŋ ɐ ɑː ɑːɹ ɔ ɔɪ ɔː ɔːɹ ə əl ɚ ɛ "
-            "ɛɹ ɜː ɡ ɪ ɪɹ ɹ ɾ ʃ ʊ ʊɹ ʌ ʒ ʔ θ ᵻ")
 SWITCH = 5.0                    # what it costs to name another phoneme than a frame before, in natural logarithms
 
 
