@@ -7,7 +7,8 @@ from .. import paths
 CLASSES = {                                                     # and the module of each
     "CNN": "classify", "RNN": "classify", "CRNN": "classify", "DSCNN": "classify",
     "AudioTransformer": "classify", "WaveCNN": "classify", "CTCNet": "asr",
-    "AttentionASR": "asr", "FrameNet": "asr", "TinyWhisper": "whisper", "Vocoder": "vocoder"}
+    "AttentionASR": "asr", "FrameNet": "asr", "TinyWhisper": "whisper", "Vocoder": "vocoder",
+    "FastSpeech": "tts"}
 
 
 def names():
