@@ -315,11 +315,14 @@ def begun(recipe):
     return model
 
 
-def fitted(name, recipe, model, clips, validation, progress):
-    """Train a model by a recipe, or go on where an interrupted training stopped; returns the history."""
+def fitted(name, recipe, model, clips, validation, progress, lengths=None):
+    """Train a model by a recipe, or go on where an interrupted training stopped; returns the history.
+
+    The lengths are those of the clips, where these are no signals.
+    """
     return training.fit(
         model, clips, validation, loss=model.loss, epochs=recipe.epochs, augment=recipe.heard, seed=recipe.seed,
-        collate=model.batch, lengths=[signal.shape[1] for signal, _ in clips], progress=progress,
+        collate=model.batch, lengths=lengths or [signal.shape[1] for signal, _ in clips], progress=progress,
         resume=paths.data("runs", name, f"{known_by(recipe)}.pt"), **recipe.fit)
 
 

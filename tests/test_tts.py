@@ -1,0 +1,221 @@
+"""A synthesiser draws a clip alike in any company, obeys its controls, refuses what it cannot speak, and learns."""
+
+import numpy as np
+import pytest
+import torch
+
+from audiolab import models, pronounce, training
+from audiolab.corpora import speech
+from audiolab.models import tts
+from audiolab.recipes import RECIPES, speaking
+
+SMALL = dict(dim=32, encoder=1, decoder=2)
+
+
+def clip(text, seed=0):
+    """A text with a made-up picture, durations of 1 to 6 frames, pitch about 100 Hz."""
+    rng = np.random.default_rng(seed)
+    units = torch.tensor(tts.to_units(pronounce.phonemes(text)))
+    durations = torch.from_numpy(rng.integers(1, 7, len(units)))
+    prosody = torch.from_numpy(rng.normal([4.6, -3], [0.1, 1], (len(units), 2))).float()
+    return units, (torch.from_numpy(rng.normal(-6, 2, (int(durations.sum()), 80))).float(), durations, prosody)
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    torch.manual_seed(0)
+    return models.FastSpeech(**SMALL).scaled([clip("Four zero seven."), clip("Is it late?", 1)]).eval()
+
+
+# ---- units ----------------------------------------------------------------------------------------------
+
+
+def test_units_keep_stress_apart_from_phoneme():
+    numbers = tts.to_units(["ˈɛ", " ", "ɛ", "ˌɛ", "."])
+    n = len(tts.SYMBOLS)
+    assert numbers[0] == numbers[2] == tts.SYMBOLS.index(" ") and numbers[5] == tts.SYMBOLS.index(".")
+    assert [u % n for u in (numbers[1], numbers[3], numbers[4])] == [tts.SYMBOLS.index("ɛ")] * 3
+    assert [numbers[i] // n for i in (1, 3, 4)] == [1, 0, 2]
+
+
+def test_foreign_sounds_become_the_nearest_and_unknown_ones_are_named():
+    assert tts.to_units(["x"]) == tts.to_units(["k"])
+    assert len(tts.to_units(pronounce.phonemes("Bach had a croissant by the loch."))) > 20
+    for strange in (["b", "ʙ"], ["ˈ"], [""]):
+        with pytest.raises(ValueError, match=f"{strange[-1]!r} is no phoneme that was learnt"):
+            tts.to_units(strange)
+
+
+def test_every_text_to_read_can_be_read():
+    texts = speech.texts_to_read()
+    assert len(set(texts)) == len(texts) == 949 and not set(texts) & set(speech.prompts())
+    for text in texts[::40]:
+        tts.to_units(pronounce.phonemes(text))
+
+
+# ---- lengths --------------------------------------------------------------------------------------------
+
+
+def test_a_length_regulator_by_hand():
+    h = torch.tensor([[[1.0], [2.0], [3.0]], [[4.0], [5.0], [9.0]]])
+    frames, place, lengths = tts.regulate(h, torch.tensor([[2, 0, 3], [1, 1, 0]]))
+    assert frames[..., 0].tolist() == [[1, 1, 3, 3, 3], [4, 5, 0, 0, 0]] and lengths.tolist() == [5, 2]
+    assert torch.allclose(place[0, :, 0], torch.tensor([1 / 4, 3 / 4, 1 / 6, 3 / 6, 5 / 6]))
+    assert place[1, :, 0].tolist() == [0.5, 0.5, 0, 0, 0]
+
+
+def test_a_length_regulator_is_repetition():
+    rng = torch.Generator().manual_seed(0)
+    h, durations = torch.randn((1, 30, 4), generator=rng), torch.randint(0, 5, (1, 30), generator=rng)
+    frames, _, lengths = tts.regulate(h, durations)
+    assert torch.equal(frames[0], h[0].repeat_interleave(durations[0], dim=0)) and lengths.item() == durations.sum()
+
+
+def test_a_glide_goes_through_the_middle_of_each_phoneme_without_steps():
+    curve = tts.glide(torch.tensor([[0.0, 10, 4]]), torch.tensor([[5, 5, 5]]))[0, :, 0]
+    assert curve[[2, 7, 12]].tolist() == pytest.approx([0, 10, 4]) and curve.diff()[2:7].std() < 1e-5
+    assert curve[:3].tolist() == [0, 0, 0] and curve[12:].tolist() == [4, 4, 4]
+    assert tts.glide(torch.tensor([[3.0]]), torch.tensor([[2]])).flatten().tolist() == [3, 3]
+
+
+def test_rounding_does_not_add_up():
+    durations = torch.full((1, 100), 2.4)
+    assert durations.round().sum() == 200                       # what rounding each by itself would give
+    whole = tts.rounded(durations)
+    assert whole.sum() == 240 and set(whole.flatten().tolist()) == {2, 3}
+    assert (tts.rounded(torch.rand((5, 50))) >= 0).all()
+
+
+def test_frames_of_phonemes_and_marks_follow_the_times():
+    sounds = [{"onset": 0.0, "offset": 0.1}, {"onset": 0.1, "offset": 0.2}, {"onset": 0.3, "offset": 0.45}]
+    n = speaking.durations(["h", "ˈaɪ", ",", "j", "."], sounds, 50)
+    assert n.tolist() == [4, 8, 8, 8, 12, 10] and n.sum() == 50         # 0.05 s before, then eight frames for 0.1 s
+    assert speaking.durations(["h", "ˈaɪ", " ", "j", "!"], [*sounds[:2], {"onset": 0.2, "offset": 0.3}], 36)[3] == 0
+
+
+def test_curves_are_averaged_over_phonemes():
+    values, good = np.array([1.0, 3, 9, 9, 5, 7, 8]), np.array([1, 1, 0, 0, 1, 1, 0], bool)
+    assert speaking.averaged(values, good, np.array([2, 2, 0, 3])).tolist() == pytest.approx([2, 10 / 3, 14 / 3, 6])
+
+
+# ---- the network ----------------------------------------------------------------------------------------
+
+
+def test_a_clip_alone_and_in_company_is_drawn_alike(untrained):
+    one, company = clip("Yes."), clip("What a wonderful surprise, isn't it?", 1)
+    with torch.inference_mode():
+        for told in (slice(0, 4), slice(0, 2)):                 # with the truth, and by itself
+            alone, lengths, forecast = untrained(untrained.batch([one])[0][told])
+            both, many, forecasts = untrained(untrained.batch([one, company])[0][told])
+            n = int(lengths[0])
+            assert many[0] == n < many[1] == both.shape[1] and alone.shape == (1, n, 80)
+            assert torch.allclose(both[0, :n], alone[0], atol=1e-4) and (both[0, n:] == 0).all()
+            assert torch.allclose(forecasts[0, : len(one[0])], forecast[0], atol=1e-5)
+
+
+def test_the_loss_of_a_batch_looks_at_no_filling(untrained):
+    items = [clip("Yes."), clip("What a wonderful surprise, isn't it?", 1)]
+    x, y = untrained.batch(items)
+    with torch.inference_mode():
+        output = untrained(x)
+        loss = untrained.loss(output, y)
+        y[0][0, len(items[0][1][0]):] = 1e3                     # whatever stands there
+        y[3][0, len(items[0][0]):] = 1e3
+        assert untrained.loss(output, y) == loss
+        y[0][0, 0] += 1
+        assert untrained.loss(output, y) != loss
+
+
+def test_truth_is_drawn_and_forecasts_are_not_while_training(untrained):
+    units, (picture, durations, prosody) = clip("Four.")
+    with torch.inference_mode():
+        x, _ = untrained.batch([(units, (picture, durations, prosody))])
+        other, _ = untrained.batch([(units, (picture, durations + 1, prosody + 1))])
+        first, second = untrained(x), untrained(other)
+    assert second[1] == first[1] + len(units) and torch.equal(first[2], second[2])
+
+
+def test_sizes_of_both_models():
+    assert 550_000 < models.size(models.FastSpeech()) < 700_000
+    recipe = RECIPES["english-fastspeech-readings"]
+    assert models.size(recipe.model(**recipe.arguments)) <= 950_000
+    assert models.build({"class": "FastSpeech", "arguments": recipe.arguments}).sr == 16000
+
+
+# ---- speaking -------------------------------------------------------------------------------------------
+
+
+def test_a_text_and_its_phonemes_are_one(untrained):
+    by_text, by_phonemes = (models.synthesise(untrained, text)
+                            for text in ("He paid $3.", pronounce.phonemes(pronounce.normalise("He paid $3."))))
+    assert np.array_equal(by_text, by_phonemes) and by_text.shape[0] == 80 and by_text.dtype == np.float32
+
+
+def test_speed_shortens_all(untrained):
+    lengths = [models.synthesise(untrained, "Where are my keys?", speed=speed).shape[1] for speed in (0.5, 1, 2)]
+    assert lengths[0] == pytest.approx(2 * lengths[1], abs=1.5) and lengths[2] == pytest.approx(lengths[1] / 2, abs=1)
+
+
+@pytest.mark.parametrize(("text", "control", "says"), [
+    ("", {}, "nothing to say"), ("…", {}, "nothing to say"), ([], {}, "no phoneme to speak"),
+    ([" ", "."], {}, "no phoneme to speak"),
+    (["q"], {}, "'q' is no phoneme"), ("Hello", {"speed": 0}, "speed goes from 0.25 to 4.0, not 0"),
+    ("Hello", {"speed": float("nan")}, "speed goes"), ("Hello", {"pitch": 30}, "pitch goes from -24.0 to 24.0"),
+    ("Hello", {"pitch_range": -1}, "pitch_range goes from 0.0 to 3.0")])
+def test_what_cannot_be_spoken_is_one_clear_error(untrained, text, control, says):
+    with pytest.raises(ValueError, match=says):
+        models.synthesise(untrained, text, **control)
+
+
+# ---- corpora --------------------------------------------------------------------------------------------
+
+
+def test_no_string_and_no_sentence_is_in_two_splits():
+    digits, readings = speech.plan_reader_digits(1000), speech.plan_reader_sentences(6000)
+    assert digits.text.is_unique and set(digits.text.str.split().str.len()) == set(range(1, 8))
+    parts = [set(readings[readings.split == split].text) for split in ("train", "validation", "test")]
+    assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]
+    assert parts[2] == set(speech.plan_american(6000).query("split == 'test'").text) and len(parts[2]) == 33
+    assert set(speech.texts_to_read()) < parts[0] and len(parts[0]) > 1600
+    assert speech.plan_reader_sentences(300).equals(speech.plan_reader_sentences(300))
+    assert not speech.plan_reader_sentences(300, 1).equals(speech.plan_reader_sentences(300))
+    with pytest.raises(ValueError, match="cannot be drawn"):
+        speech.plan_reader_digits(100, (1, 1))
+
+
+def test_pitch_and_pace_are_drawn_apart_from_text_and_from_each_other():
+    plan = speech.plan_reader_sentences(6000)
+    table = plan.assign(length=plan.text.str.len())[["rate", "pitch", "pitch_range", "length"]].corr().to_numpy()
+    assert abs(table - np.eye(4)).max() < 0.06
+    assert plan.groupby("text").pitch.nunique().median() > 2
+
+
+def test_the_judge_has_not_heard_the_reader():
+    assert speech.READER == "en-us" and "" in speech.MODELS
+    assert speech.READER not in set(speech.plan_american(6000).group)
+
+
+# ---- learning -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_network_learns_digits_and_obeys_its_controls():
+    from audiolab import features, vocode
+
+    clips = speaking.lessons(speech.reader_digits(300), "train")
+    torch.manual_seed(0)
+    model = models.FastSpeech(dim=96).scaled(clips)
+    history = training.fit(model, clips, loss=model.loss, epochs=16, batch_size=16, lr=4e-3, clip=1.0,
+                           collate=model.batch, lengths=[len(told[0]) for _, told in clips], progress=False)
+    assert history.rows[-1]["loss"] < 0.5 * history.rows[0]["loss"]
+
+    def pitches(**control):
+        y = vocode.sound(models.synthesise(model, "four zero nine one", **control))
+        f0, voiced = features.yin(y, vocode.SR, **speaking.VOICE)
+        return np.log2(f0[voiced]) * 12
+
+    plain, higher = pitches(), pitches(pitch=4)
+    assert np.median(higher) - np.median(plain) == pytest.approx(4, abs=1.5)
+    assert pitches(pitch_range=2).std() > plain.std() > pitches(pitch_range=0).std()
+    durations = [models.synthesise(model, "four zero nine one", speed=speed).shape[1] for speed in (0.5, 1)]
+    assert durations[0] == pytest.approx(2 * durations[1], abs=1.5)
