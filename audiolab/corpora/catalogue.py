@@ -34,6 +34,8 @@ _MADE = {
     "speech-sentences": ("2,000 readings of 336 sentences, with phoneme times", speech.sentences),
     "speech-american": ("1,700 readings of 336 sentences by American voices, with phoneme times", speech.american),
     "speech-emotion": ("1,200 short sentences, spoken with an intensity of 0 to 1", speech.emotion),
+    "speech-reader-digits": ("3,000 strings of one to seven digits by one voice", speech.reader_digits),
+    "speech-reader-sentences": ("6,000 readings of English by one voice, at many pitches", speech.reader_sentences),
     "scenes-events": ("1,200 single sound events of 12 classes, in rooms and noise", scenes.events),
     "scenes-soundscapes": ("120 soundscapes of 10 s, with strong labels", scenes.soundscapes),
     "music-chorales": ("200 excerpts of Bach chorales, with notes", music.chorales),

@@ -42,7 +42,7 @@ def unchanged(x, y, generator):
 RECIPES = {
     "english-fastspeech-readings": Transcription(
         title="speaks American English", corpora=(teacher,), test=teacher_test, licence="CC-BY-4.0",
-        model=models.FastSpeech, epochs=24, heard=unchanged,
+        model=models.FastSpeech, epochs=36, heard=unchanged,
         arguments={"dim": 136, "encoder": 3, "decoder": 5},
         fit=dict(lr=3e-3, clip=1.0, weight_decay=0.01, batch_size=16),
         note="Learnt from one voice of espeak-ng, with its phoneme times. Judged by phonemes-framenet-american, which "
