@@ -1,10 +1,14 @@
 """A synthesiser draws a clip alike in any company, obeys its controls, refuses what it cannot speak, and learns."""
 
+import dataclasses
+import functools
+import shutil
+
 import numpy as np
 import pytest
 import torch
 
-from audiolab import models, pronounce, training
+from audiolab import models, paths, pronounce, training
 from audiolab.corpora import speech
 from audiolab.models import tts
 from audiolab.recipes import RECIPES, speaking
@@ -219,3 +223,22 @@ def test_a_network_learns_digits_and_obeys_its_controls():
     assert pitches(pitch_range=2).std() > plain.std() > pitches(pitch_range=0).std()
     durations = [models.synthesise(model, "four zero nine one", speed=speed).shape[1] for speed in (0.5, 1)]
     assert durations[0] == pytest.approx(2 * durations[1], abs=1.5)
+
+
+@pytest.mark.slow
+def test_the_recipe_makes_weights_and_a_card_that_are_measured_again(tmp_path, monkeypatch):
+    few = functools.partial(speech.reader_sentences, 40)
+    name, whole = "english-fastspeech-few", RECIPES["english-fastspeech-readings"]
+    recipe = dataclasses.replace(whole, corpora=(few,), test=few, epochs=2, arguments=SMALL)
+    (tmp_path / "exercises").mkdir()
+    judge = paths.course() / "data" / "checkpoints" / speaking.JUDGE
+    shutil.copytree(judge.parent, tmp_path / "data" / "checkpoints",
+                    ignore=lambda _, files: [file for file in files if not file.startswith(speaking.JUDGE)])
+    monkeypatch.setenv("AUDIOLAB_HOME", str(tmp_path))
+    card = speaking.train(name, recipe, 1, False)
+    found = card["metrics"]["test"]
+    assert found["clips"] == 4 and found["per"] > found["per_teacher"] and 0 < found["mel_db"] < 30
+    model, kept = models.load(name)
+    assert kept["steps"] == 4 and kept["sr"] == 16000
+    assert speaking.evaluate(name, recipe, 1) == pytest.approx(found, nan_ok=True)
+    assert model.told_mean[1] == pytest.approx(np.log(100), abs=0.3)       # the reader's pitch went into the weights
