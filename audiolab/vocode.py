@@ -58,7 +58,7 @@ def to_linear(picture, n_iter=30):
     Raises
     ------
     ValueError
-        If it is no picture of 80 channels, or holds NaN.
+        If it is no picture of 80 channels and two frames or more, or holds NaN.
 
     Notes
     -----
@@ -165,12 +165,13 @@ def checked(picture):
     Raises
     ------
     ValueError
-        If it is none: another shape than [80, frames], NaN or infinity.
+        If it is none: another shape than [80, frames], less than two frames, NaN or infinity.
     """
     picture = np.asarray(picture, dtype=np.float64)
-    if picture.ndim != 2 or len(picture) != SIZES["n_mels"]:
-        turned = " Turn it round: picture.T." if picture.ndim == 2 and picture.shape[1] == SIZES["n_mels"] else ""
-        raise ValueError(f"A picture has shape [{SIZES['n_mels']}, frames], not {list(picture.shape)}.{turned}")
+    if picture.ndim != 2 or len(picture) != SIZES["n_mels"] or picture.shape[1] < 2:
+        turned = " Turn it round: picture.T." if picture.shape[1:] == (SIZES["n_mels"],) else ""
+        raise ValueError(f"A picture has shape [{SIZES['n_mels']}, frames], two frames or more, not "
+                         f"{list(picture.shape)}.{turned}")
     if not np.isfinite(picture).all():
         raise ValueError("The picture holds NaN or infinity: was the logarithm of 0 taken?")
     return picture

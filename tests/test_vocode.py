@@ -7,6 +7,7 @@ import numpy as np
 import pystoi
 import pytest
 import scipy.fft
+import scipy.signal
 import torch
 
 from audiolab import features, metrics, models, preprocess, recipes, training, vocode
@@ -61,7 +62,7 @@ def test_griffin_lim_is_no_worse_than_that_of_librosa(spoken, momentum):
 
 def test_one_round_of_griffin_lim_is_that_of_librosa(spoken, monkeypatch):
     S = np.abs(features.stft(spoken, **STFT))
-    monkeypatch.setattr(np.random, "default_rng", lambda seed: type("Zero", (), {"random": np.zeros})())
+    monkeypatch.setattr(np.random, "default_rng", lambda *seed: type("Zero", (), {"random": np.zeros})())
     theirs = librosa.griffinlim(S, n_iter=3, momentum=0.5, init=None, hop_length=HOP, win_length=800, n_fft=1024,
                                 pad_mode="constant")
     ours = vocode.griffin_lim(S, n_iter=3, momentum=0.5)
@@ -97,8 +98,8 @@ def test_copy_synthesis_is_intelligible_and_silence_stays_silent(spoken):
 
 
 @pytest.mark.parametrize(("picture", "says"), [
-    (np.zeros((100, 80)), "Turn it round"), (np.zeros((64, 9)), r"\[80, frames\], not \[64, 9\]"),
-    (np.full((80, 9), -np.inf), "logarithm of 0"), (np.full((80, 9), np.nan), "NaN"), (np.zeros(80), "not \\[80\\]"),
+    (np.zeros((100, 80)), "Turn it round"), (np.zeros((64, 9)), r"\[80, frames\], .* not \[64, 9\]"),
+    (np.full((80, 9), -np.inf), "logarithm of 0"), (np.full((80, 9), np.nan), "NaN"), (np.zeros(80), r"not \[80\]"),
     (np.zeros((80, 1)), "two frames")])
 def test_what_is_no_picture_is_refused(picture, says):
     for sound in (vocode.sound, models.Vocoder(dim=16, blocks=1).sound):
@@ -210,7 +211,8 @@ def test_filling_changes_nothing():
         spoilt, _ = model(x)
     assert together.shape == signals.shape == (2, 46 * HOP) and pitches.shape == (2, 47)
     n = 29 * HOP
-    assert torch.allclose(alone[0], together[0, :n], atol=1e-6) and torch.allclose(alone[0], spoilt[0, :n], atol=1e-6)
+    assert torch.equal(together, spoilt)
+    assert torch.allclose(alone[0], together[0, :n], atol=2e-3)                 # rounding adds up in the phase
     assert (together[0, n:] == 0).all() and together[0, n - HOP : n].abs().max() > 0
     assert np.allclose(model.sound(one[0].numpy()), alone[0], atol=1e-6)
 
@@ -230,7 +232,7 @@ def test_a_pulse_train_is_the_sum_of_its_harmonics():
     assert torch.allclose(y.double(), wanted, atol=0.05)
     assert y.square().mean() == pytest.approx(1, abs=0.05)
     rising = vocoder.pulse_train(torch.linspace(100, 300, 161)[None])[0]
-    peaks = torch.nonzero(rising > 0.7 * rising.max())[:, 0]
+    peaks = torch.nonzero(rising > 3.6)[:, 0]                   # half of sqrt(2 K), and above the ripples between
     assert len(peaks[peaks.diff(prepend=torch.tensor([-99])) > 5]) == pytest.approx(200 * 2, abs=2)   # 2 s of 200 Hz
 
 
@@ -247,10 +249,19 @@ def test_the_loss_disregards_the_phase_and_asks_for_the_pitch():
     assert vocoder.spectral_loss(-y, y) == pytest.approx(0, abs=1e-5)
     near, far = vocoder.spectral_loss(0.9 * y, y), vocoder.spectral_loss(0.5 * y, y)
     assert 0 < near < far
-    pitch = torch.tensor([[0.0, 300.0, 150.0]])
-    missed = models.Vocoder.loss((y, torch.tensor([[9.0, 0.5, 0.0]])), (y, pitch))
-    right = models.Vocoder.loss((y, torch.tensor([[-3.0, 1.0, 0.0]])), (y, pitch))
-    assert right == pytest.approx(0, abs=1e-5) and missed == pytest.approx(2.5, rel=1e-3)
+    f0 = torch.tensor([[0.0, 220.0, 110.0]])
+    scores = torch.zeros(1, 3, len(vocoder.pitches()))
+    scores[0, 1, 2 * vocoder.PER_OCTAVE] = scores[0, 2, vocoder.PER_OCTAVE] = 9.0       # 220 and 110 Hz
+    right, wrong = (models.Vocoder.loss((y, s), (y, f0)) for s in (scores, scores.roll(12, dims=2)))
+    scores[0, 0, 5] = 99.0                                      # where there is no voice nothing is asked
+    assert right < wrong and right == models.Vocoder.loss((y, scores), (y, f0))
+
+
+def test_a_pitch_between_two_choices_is_their_mean_by_weight():
+    hill = -(12 * (vocoder.pitches() / 203.0).log2()).square() / 2 / 0.25**2
+    assert vocoder.pitch_of(hill[None]).item() == pytest.approx(203, rel=1e-3)
+    hill[100] = -0.5                                            # another hill, lower, far away
+    assert vocoder.pitch_of(hill[None]).item() == pytest.approx(203, rel=1e-3)
 
 
 def test_a_vocoder_is_small_and_learns(spoken):
@@ -287,7 +298,7 @@ def test_a_crop_is_picture_sound_and_pitch_of_one_moment(spoken):
         assert np.abs(vocode.picture(signal.numpy())[:, inner] - picture[0, :, inner].numpy()).max() < 0.02
         start = int(pitch[0])
         gain = signal.abs().max() / np.abs(spoken[start * HOP :][: len(signal)]).max()
-        assert 10 ** -0.76 < gain < 10**0.26
+        assert 10**-0.51 < gain < 1.01
 
 
 def test_a_perfect_copy_has_perfect_figures(spoken):
@@ -298,17 +309,12 @@ def test_a_perfect_copy_has_perfect_figures(spoken):
     assert vocoding.speed(lambda picture: spoken, [item]) > 100
 
 
-needs_checkpoint = pytest.mark.skipif(CHECKPOINT not in models.names(), reason=f"{CHECKPOINT} is not trained yet")
-
-
-@needs_checkpoint
 def test_the_bounds_of_the_chapter_stand_on_the_card():
     found = models.load(CHECKPOINT)[1]["metrics"]
     assert found["test"]["stoi"] > found["griffin_lim"]["stoi"] and found["times_real_time"]["test"] >= 20
     assert found["pesq"]["test"] is None or found["pesq"]["test"] > found["pesq"]["griffin_lim"]
 
 
-@needs_checkpoint
 @pytest.mark.slow
 def test_a_vocoder_copies_a_new_sentence_better_than_griffin_lim(spoken):
     model, _ = models.load(CHECKPOINT)

@@ -66,16 +66,16 @@ def copied(corpus, split=None, n_jobs=1):
 
 
 def cropped(x, y, generator):
-    """`FRAMES` of each clip from anywhere in it, up to 15 dB softer or 5 dB louder."""
+    """`FRAMES` of each clip from anywhere in it, up to 10 dB softer."""
     (pictures, lengths), (signals, pitches) = x, y
-    gain = 10 ** (torch.rand(len(lengths), generator=generator) - 0.75)
+    gain = 10 ** (-0.5 * torch.rand(len(lengths), generator=generator))
     picture, signal, f0 = [], [], []
     for i, g in enumerate(gain.tolist()):
         start = int(torch.randint(max(1, int(lengths[i]) - FRAMES + 1), (), generator=generator))
         picture.append((pictures[i, ..., start : start + FRAMES] + 2 * np.log(g)).clamp(min=features.mel.SILENCE))
         signal.append(g * signals[i, HOP * start : HOP * (start + FRAMES - 1)])
         f0.append(pitches[i, start : start + FRAMES])
-    return (torch.stack(picture), (lengths).clamp(max=FRAMES)), (torch.stack(signal), torch.stack(f0))
+    return (torch.stack(picture), lengths.clamp(max=FRAMES)), (torch.stack(signal), torch.stack(f0))
 
 
 RECIPES = {
