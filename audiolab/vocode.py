@@ -159,6 +159,42 @@ def sound(picture, n_iter=32, seed=0):
     return griffin_lim(to_linear(picture), n_iter, seed=seed)
 
 
+def mend(y, picture, n_iter=4):
+    """A sound that is nearer to a picture, and keeps its phases: look at it, and turn up what is missing.
+
+    Each round takes the picture of the sound, compares it with the one that is wanted, and scales every bin by the
+    difference, which triangles of height 1 carry from the channels to the bins between them.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape [200 (frames - 1)]
+        Of a vocoder whose pitch is right and whose levels are not yet.
+    picture : np.ndarray, shape [80, frames]
+    n_iter : int
+
+    Returns
+    -------
+    np.ndarray, shape of `y`, float32
+
+    Raises
+    ------
+    ValueError
+        If it is no picture of 80 channels and two frames or more, holds NaN, or is not as long as the sound.
+
+    Taught in: notebooks/05_text_to_speech.ipynb, "Can a network do it better?"
+    """
+    picture = checked(picture)
+    if len(y) != SIZES["hop_length"] * (picture.shape[1] - 1):
+        raise ValueError(f"{len(y)} samples do not go with a picture of {picture.shape[1]} frames, which are "
+                         f"{SIZES['hop_length'] * (picture.shape[1] - 1)} samples.")
+    B, between = (features.mel_filterbank(SR, SIZES["n_fft"], SIZES["n_mels"], norm=norm) for norm in ("slaney", None))
+    for _ in range(n_iter):
+        Y = features.stft(y, n_fft=SIZES["n_fft"], **_STFT)
+        seen = np.log(np.maximum(B @ np.abs(Y) ** 2, features.mel.FLOOR))
+        y = features.istft(Y * np.exp(between.T @ (picture - seen) / 2), **_STFT).astype(np.float32)
+    return y
+
+
 def checked(picture):
     """A picture as float64.
 

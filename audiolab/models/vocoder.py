@@ -22,6 +22,7 @@ HOP = vocode.SIZES["hop_length"]
 PARTS = 2                           # columns that are made for each one of the picture
 STEP, WINDOW, N_FFT = HOP // PARTS, 400, 512    # of the spectrum that is made: samples
 LOWEST, OCTAVES, PER_OCTAVE = 55.0, 3.5, 36     # pitches that it tells apart: 55 to 622 Hz, a third of a semitone each
+OUTLINE = 32                        # samples of the cepstrum, 2 ms: less than a period
 RESOLUTIONS = ((2048, 480), (1024, 240), (512, 120), (256, 60))     # at which the loss looks: n_fft and hop, samples
 
 
@@ -33,11 +34,12 @@ class Vocoder(nn.Module):
 
     ``X[k, t] = H[k, t] S[k, t] + G[k, t] N[k, t]``,
 
-    and the inverse transform is the sound. The phase of X is that of the pulses, turned by that of H; H is the filter
-    of its magnitude that answers soonest (minimum phase), as throats are.
+    and the inverse transform is the sound. The phase of X is that of the pulses, turned by that of H, which follows
+    from the outline of its magnitude: throats answer as soon as they can (`minimum_phase`).
 
-    ``(pictures [batch, 1, 80, time], lengths [batch])`` to ``(y [batch, 200 (time - 1)], scores [batch, time, pitches])``:
-    the sounds, silent beyond their lengths, and scores of `pitches`, which mean nothing where there is no voice.
+    ``(pictures [batch, 1, 80, time], lengths [batch])`` to ``(y [batch, 200 (time - 1)], scores [batch, time,
+    pitches])``: the sounds, silent beyond their lengths, and scores of `pitches`, which mean nothing where there is no
+    voice.
 
     Parameters
     ----------
@@ -134,18 +136,29 @@ class Vocoder(nn.Module):
         missed = -(wanted * scores[voiced].log_softmax(dim=1)).sum() / voiced.sum().clamp(min=1)
         return spectral_loss(made, signals) + 0.2 * missed
 
-    def sound(self, picture):
-        """The sound of one picture [80, frames], an array: [200 (frames - 1)], float32, at 16 kHz.
+    def sound(self, picture, n_iter=4):
+        """The sound of one picture, mended by `audiolab.vocode.mend`.
+
+        Parameters
+        ----------
+        picture : np.ndarray, shape [80, frames]
+        n_iter : int
+            Rounds of mending.
+
+        Returns
+        -------
+        np.ndarray, shape [200 (frames - 1)], float32
+            At 16 kHz.
 
         Raises
         ------
         ValueError
             If it is no picture of 80 channels and two frames or more, or holds NaN.
         """
-        picture = torch.from_numpy(vocode.checked(picture)).float()[None, None].to(self.noise.device)
+        x = torch.from_numpy(vocode.checked(picture)).float()[None, None].to(self.noise.device)
         with torch.inference_mode():
-            y, _ = self.eval()((picture, torch.tensor([picture.shape[3]], device=picture.device)))
-        return y[0].cpu().numpy()
+            y, _ = self.eval()((x, torch.tensor([x.shape[3]], device=x.device)))
+        return vocode.mend(y[0].cpu().numpy(), picture, n_iter)
 
 
 def pitches():
@@ -188,9 +201,11 @@ def pulse_train(f0):
 
 
 def minimum_phase(log_magnitude):
-    """The filter of a magnitude whose answer comes soonest: its cepstrum has nothing before time 0.
+    """A filter of a magnitude whose answer comes as soon as can be: its cepstrum has nothing before time 0.
 
-    What the cepstrum has before 0 is folded over to after 0; the magnitude stays, the phase follows from it.
+    What the cepstrum has before 0 is folded over to after 0; the magnitude stays, the phase follows from it. Here it
+    follows from the outline alone, the first 2 ms of the cepstrum: what comes later is the ripple of the harmonics, and
+    their phase is that of the source.
 
     Parameters
     ----------
@@ -208,10 +223,8 @@ def minimum_phase(log_magnitude):
     Taught in: notebooks/05_text_to_speech.ipynb, "Can a network do it better?"
     """
     n = 2 * (log_magnitude.shape[-1] - 1)
-    cepstrum = torch.fft.irfft(log_magnitude, n)[..., : n // 2 + 1]
-    twice = torch.full((n // 2 + 1,), 2.0, device=cepstrum.device)
-    twice[[0, -1]] = 1.0
-    return torch.fft.rfft(cepstrum * twice, n).exp()
+    folded = 2 * torch.fft.irfft(log_magnitude, n)[..., :OUTLINE]               # c[0], a level, has no phase
+    return torch.polar(log_magnitude.exp(), torch.fft.rfft(folded, n).imag)
 
 
 def spectral_loss(made, signals):

@@ -81,7 +81,7 @@ def cropped(x, y, generator):
 RECIPES = {
     "vocoder-istft-english": Transcription(
         title="makes the sound of a picture", corpora=(readings,), test=readings_test, licence="CC-BY-4.0",
-        model=models.Vocoder, epochs=60, heard=cropped, fit=dict(lr=2e-3, clip=1.0, weight_decay=0.01, batch_size=16),
+        model=models.Vocoder, epochs=120, heard=cropped, fit=dict(lr=2e-3, clip=1.0, weight_decay=0.01, batch_size=16),
         note="Knows the eight voices in speech.MODELS, and reads the log-mel of audiolab.vocode (80 channels, 12.5 ms) "
              "alone. Its source is a train of pulses of the pitch that it reads from the picture, and noise."),
 }
