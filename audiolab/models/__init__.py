@@ -4,9 +4,10 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["asr", "checkpoints", "classify", "pretrained", "tts", "vocoder", "whisper"],
+    submodules=["asr", "checkpoints", "classify", "pretrained", "tacotron", "tts", "vocoder", "whisper"],
     submod_attrs={
         "asr": ["AttentionASR", "CTCNet", "FrameNet", "transcribe"],
+        "tacotron": ["Tacotron"],
         "tts": ["FastSpeech", "synthesise"],
         "vocoder": ["Vocoder"],
         "whisper": ["TinyWhisper"],

@@ -8,7 +8,7 @@ CLASSES = {                                                     # and the module
     "CNN": "classify", "RNN": "classify", "CRNN": "classify", "DSCNN": "classify",
     "AudioTransformer": "classify", "WaveCNN": "classify", "CTCNet": "asr",
     "AttentionASR": "asr", "FrameNet": "asr", "TinyWhisper": "whisper", "Vocoder": "vocoder",
-    "FastSpeech": "tts"}
+    "FastSpeech": "tts", "Tacotron": "tacotron"}
 
 
 def names():
