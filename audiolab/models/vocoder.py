@@ -44,7 +44,7 @@ class Vocoder(nn.Module):
     Parameters
     ----------
     dim, blocks, kernel : int
-    dropout : float
+        Channels, blocks, and frames that a block looks at.
 
     References
     ----------
@@ -57,11 +57,11 @@ class Vocoder(nn.Module):
 
     sr = vocode.SR
 
-    def __init__(self, dim=160, blocks=5, kernel=7, dropout=0.0):
+    def __init__(self, dim=160, blocks=5, kernel=7):
         super().__init__()
         bins, n_mels = N_FFT // 2 + 1, vocode.SIZES["n_mels"]
         self.first = nn.Conv1d(n_mels, dim, 7, padding=3)
-        self.blocks = nn.ModuleList(Block(dim, kernel, dropout) for _ in range(blocks))
+        self.blocks = nn.ModuleList(Block(dim, kernel, dropout=0.0) for _ in range(blocks))
         self.norm = nn.LayerNorm(dim)
         self.filters = nn.Linear(dim, PARTS * 2 * bins)
         self.pitches = nn.Linear(dim, len(pitches()))
