@@ -414,7 +414,7 @@ def american(n=2000, seed=0, n_jobs=1):
 
 
 def reader_digits(n=3000, length=(1, 7), seed=0, n_jobs=1):
-    """Corpus of digit strings by one voice, `READER`, at about one pitch and pace; no string comes twice.
+    """Corpus of digit strings by one voice, `READER`, at about one pace, some higher than others; none comes twice.
 
     Parameters and result as `digits`, with a column `pitch_range`.
 
@@ -524,7 +524,7 @@ def plan_reader_digits(n=3000, length=(1, 7), seed=0):
     if not 1 <= least <= most or n > 5 * 10 ** (most - 1):
         raise ValueError(f"{n} different strings of {least} to {most} digits cannot be drawn: take fewer, or longer "
                          "ones.")
-    plan, rng = _plan_reader("reader-digits", n, seed, rate=(150, 200), pitch=(40, 61), pitch_range=(40, 61))
+    plan, rng = _plan_reader("reader-digits", n, seed, rate=(150, 200), pitch=(30, 91), pitch_range=(30, 71))
     texts = {}                                      # a dict keeps the order, and each string once
     while len(texts) < n:
         texts[" ".join(rng.choice(DIGITS, rng.integers(least, most + 1)))] = True
@@ -533,7 +533,7 @@ def plan_reader_digits(n=3000, length=(1, 7), seed=0):
 
 def plan_reader_sentences(n=6000, seed=0):
     """Plan of `reader_sentences`, a row for each clip; see `audiolab.corpus.make`."""
-    plan, rng = _plan_reader("reader-sentences", n, seed, rate=(120, 240), pitch=(15, 86), pitch_range=(20, 86))
+    plan, rng = _plan_reader("reader-sentences", n, seed, rate=(120, 240), pitch=(30, 101), pitch_range=(20, 71))
     shares = shared_prompts()
     shares["train"] = [*texts_to_read(), *shares["train"]]
     vocabulary = sorted(set(re.findall(r"[a-z]+(?:'[a-z]+)?", " ".join(shares["train"]).lower())))

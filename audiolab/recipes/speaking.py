@@ -16,7 +16,7 @@ from .naming import only_test
 from .writing import Transcription, begun, fitted, kept
 
 PAUSE = 0.05                    # seconds of silence before and after each clip
-VOICE = dict(fmin=60, fmax=300, hop_length=vocode.SIZES["hop_length"], voicing=0.4)   # it is low, and falls quickly
+VOICE = dict(fmin=50, fmax=300, hop_length=vocode.SIZES["hop_length"], voicing=0.5)   # it is low, and falls quickly
 FRAME = vocode.SIZES["hop_length"] / vocode.SR
 
 
@@ -116,6 +116,8 @@ def averaged(values, good, durations):
 def lessons(corpus, split, n_jobs=1):
     """A list of ``(units, (picture [frames, 80], durations, prosody [phonemes, 2]))``, for `FastSpeech.batch`.
 
+    Clips in which no pitch can be measured, such as a quick "six", are left out.
+
     Taught in: notebooks/05_text_to_speech.ipynb, "What can be learnt in two minutes?"
     """
     seen = features.extract(corpus, drawn, n_jobs=n_jobs).split(split)
@@ -123,6 +125,8 @@ def lessons(corpus, split, n_jobs=1):
     items = []
     for i, (path, text) in enumerate(zip(seen.table.path, seen.table.text, strict=True)):
         x, _, _ = seen[i]
+        if not x[-1].any():
+            continue
         said = sounds[path].to_dict("records")
         phonemes = pronounce.units(text, words[path].to_dict("records"), said)
         n = durations(phonemes, said, x.shape[1])
