@@ -114,12 +114,20 @@ def briefly(got):
     """What came back, in a few characters: up to four numbers, the shape of an array, the beginning of all else."""
     if _is_row(got) and len(got) <= 4:
         return f"({', '.join(str(float(f'{x:.6g}')) if isinstance(x, float) else str(x) for x in got)})"
-    return f"an array of shape {list(got.shape)}" if isinstance(got, np.ndarray) else repr(got)[:60]
+    is_array = isinstance(got, np.ndarray) or hasattr(got, "detach")
+    return f"an array of shape {list(got.shape)}" if is_array else repr(got)[:60]
 
 
 def two_numbers(t, got, expected):
     """Hold a result to being two numbers: `expected` says which, as in "two whole numbers, `(start, stop)`"."""
     t.holds(_is_row(got) and len(got) == 2, f"You return **{briefly(got)}**, expected {expected}.",
+            ask="What does its last line hand back?", values=False)
+
+
+def two_things(t, got, names):
+    """Hold a result to being two things: `names` says which, as in "frames, mask"."""
+    found = f"{len(got)} thing{'s' * (len(got) != 1)}" if isinstance(got, tuple | list) else briefly(got)
+    t.holds(isinstance(got, tuple | list) and len(got) == 2, f"You return **{found}**, expected two: `{names}`.",
             ask="What does its last line hand back?", values=False)
 
 
