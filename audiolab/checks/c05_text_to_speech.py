@@ -33,7 +33,7 @@ spell_out = Exercise(
         "digits of `after` are read one by one, or, for money, `int(after or 0)` are the cents. Join those of dollars "
         "and cents that are not 0 by `\" and \"`.",
     ],
-    learned="A numeral is a short word for a long one. No network need learn what eleven lines can say.",
+    learned="A numeral is a short word for a long one. No network need learn what a dozen lines can say.",
 )
 
 
@@ -545,8 +545,7 @@ guided_attention_mask = Exercise(
         "`1 - torch.exp(-((letter[:, None] - frame[..., None]) ** 2) / (2 * g**2))`. What is 1 or more in either is "
         "filling: `masked_fill` it with 0.",
     ],
-    learned="The diagonal is free and everything else costs: a hint that speech goes from left to right, for which a "
-            "decoder would else need hours.",
+    learned="The diagonal is free and all else costs: so the decoder is told that speech goes from left to right.",
 )
 
 
@@ -980,7 +979,7 @@ mel_cepstral_distortion = Exercise(
         "`10 / np.log(10) * np.sqrt(2)`.",
     ],
     learned="The constant turns a distance between cepstra into decibels: it is the RMS difference of two smooth "
-    "spectra.",
+            "spectra.",
 )
 
 
