@@ -212,7 +212,7 @@ def test_the_reader_reads_strings_that_nobody_has_heard():
 def test_a_picture_becomes_a_sound_that_the_judge_understands():
     y, sr = speech.say("four zero seven", attending.VOICE)
     picture = attending.picture(y, sr)
-    again = attending.sound(picture.T)
+    again = vocode.sound(picture)
     assert abs(len(again) - len(y) * vocode.SR / sr) < 2 * vocode.SIZES["hop_length"]
     assert np.abs(vocode.picture(again.astype(np.float32))[:, 5:-5] - picture[:, 5 : vocode.picture(again).shape[1] - 5]
                   ).mean() < 0.6

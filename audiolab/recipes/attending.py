@@ -1,7 +1,6 @@
 """The recipe of Tacotron, which finds out by itself which letter of a text sounds when, and how it is judged."""
 
 
-import librosa
 import numpy as np
 import pandas as pd
 import torch
@@ -15,7 +14,6 @@ from .writing import Transcription, begun, fitted, kept
 
 VOICE = "en-us+robert"          # one of speech.MODELS; the judge of chapter 04 makes no mistake with it
 JUDGE = "digits-ctc-fsdd"
-ROUNDS = 32                     # of Griffin and Lim's algorithm
 
 
 def plan_reader(n=3000, seed=0):
@@ -69,14 +67,6 @@ def spoken(clips, split, n_jobs=1):
             for i, text in enumerate(pictures.table.text)]
 
 
-def sound(frames):
-    """A log-mel [frames, n_mels] as a sound at 16 kHz: its pseudo-inverse, and phases by Griffin and Lim."""
-    bank = features.mel_filterbank(vocode.SR, vocode.SIZES["n_fft"], vocode.SIZES["n_mels"])
-    power = np.maximum(np.linalg.pinv(bank) @ np.exp(frames.T), 0)
-    sizes = {name: size for name, size in vocode.SIZES.items() if name != "n_mels"}
-    return librosa.griffinlim(np.sqrt(power), n_iter=ROUNDS, random_state=0, **sizes)
-
-
 def measured(model, texts):
     """What a synthesiser is worth that reads texts to a recogniser.
 
@@ -97,7 +87,7 @@ def measured(model, texts):
     pictures, lengths, stopped, looks = training.predict(model, [(None, text) for text in units], 32,
                                                          tacotron.texts_only)
     judge, _ = models.load(JUDGE)
-    sounds = (sound(frames[:n].numpy()) for frames, n in zip(pictures, lengths.tolist(), strict=True))
+    sounds = (vocode.sound(frames[:n].numpy().T) for frames, n in zip(pictures, lengths.tolist(), strict=True))
     heard = [torch.from_numpy(preprocess.resample(y, vocode.SR, judge.sr).astype(np.float32))[None] for y in sounds]
     return writing.measured(judge, list(zip(heard, units, strict=True))) | {
         "forward": tacotron.forward_share(looks, lengths // model.reduction), "cut": int((~stopped).sum())}
