@@ -642,6 +642,37 @@ def posteriors(logmel, probabilities, names, *, step=0.01, frame=0.03, least=0.2
     _display(figure, title, alt)
 
 
+def phonemes(logmel, names, durations, *, step=0.0125, title="", alt=""):
+    """A spectrogram, and above it which phoneme sounds when.
+
+    Parameters
+    ----------
+    logmel : np.ndarray, shape [mel, time]
+    names : sequence of str
+    durations : sequence of int, length of `names`
+        Frames of each; what has none is not written.
+    step : float
+        Seconds per frame.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/05_text_to_speech.ipynb, "How long does a sound last?"
+    """
+    figure, (axis,) = _figure(1, 1, height=2.8)
+    axis.imshow(logmel, aspect="auto", origin="lower", interpolation="nearest", cmap="magma",
+                extent=(0, logmel.shape[1] * step, -0.5, len(logmel) - 0.5))
+    axis.set(xlabel="time (s)", ylabel="mel channel")
+    axis.grid(False)
+    durations = np.asarray(durations)
+    ends = step * np.cumsum(durations)
+    sounding = np.flatnonzero(durations)
+    axis.vlines(ends[sounding], -0.5, len(logmel) - 0.5, color="white", alpha=0.4, linewidth=0.6)
+    for row, i in enumerate(sounding):                          # two rows, so that short ones stand beside each other
+        axis.annotate(names[i], (ends[i] - step * durations[i] / 2, len(logmel) - 0.5), (0, 3 + 11 * (row % 2)),
+                      textcoords="offset points", ha="center", fontsize=8)
+    _display(figure, title, alt)
+
+
 def corpus(report, *, title="", alt=""):
     """A corpus at a glance: how long, how loud, which frequencies, which classes; broken files stand apart.
 

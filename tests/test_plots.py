@@ -24,6 +24,7 @@ CALLS = {
     "compare": lambda **t: plots.compare([1, 2], [3, 4], [3, 4.1], x_label="x (s)", y_label="y", **t),
     "confusion": lambda **t: plots.confusion(np.arange(900).reshape(30, 30), NAMES, **t),
     "confusion of one": lambda **t: plots.confusion([[0, 0], [0, 2]], ["_a$b$", "$x_{"], **t),
+    "phonemes": lambda **t: plots.phonemes(RNG.normal(size=(80, 40)), ["", "h", "ˈaɪ", "."], [4, 12, 24, 0], **t),
     "scatter": lambda **t: plots.scatter(RNG.normal(size=(300, 2)), NAMES * 10, **t),
     "scatter on a spot": lambda **t: plots.scatter(np.zeros((2, 2)), ["_a$b$", "$x_{"], **t),
     "samples": lambda **t: plots.samples(np.arange(90) / 90, {"a": np.zeros(90)}, np.arange(9) / 9, np.zeros(9), **t),

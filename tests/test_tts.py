@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import pickle
 import shutil
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from audiolab import models, paths, pronounce, training
 from audiolab.corpora import speech
-from audiolab.models import tts
+from audiolab.models import pretrained, tts
 from audiolab.recipes import RECIPES, speaking
 
 SMALL = dict(dim=32, encoder=1, decoder=2)
@@ -169,6 +170,137 @@ def test_speed_shortens_all(untrained):
 def test_what_cannot_be_spoken_is_one_clear_error(untrained, text, control, says):
     with pytest.raises(ValueError, match=says):
         models.synthesise(untrained, text, **control)
+
+
+def test_a_long_text_is_said_sentence_by_sentence(untrained):
+    def sound(picture):
+        return picture.mean(axis=0)                             # a sample for each frame
+
+    y, sr = models.speak(untrained, "Is it late? * * * Yes!\n\n***\n\nGo.", sound, speed=2.0)
+    said = [sound(models.synthesise(untrained, part, speed=2.0)) for part in ("Is it late?", "* * * Yes!", "Go.")]
+    silence = np.zeros(round(tts.PAUSE * sr))
+    assert np.array_equal(y, np.concatenate([said[0], silence, said[1], silence, said[2]]))
+    assert sr == 16000 and y.dtype == np.float32
+
+
+def test_a_text_is_heard(untrained):
+    y, sr = models.speak(untrained, "Yes.")
+    frames = models.synthesise(untrained, "Yes.").shape[1]
+    assert sr == 16000 and y.shape == (200 * (frames - 1),) and y.dtype == np.float32 and np.isfinite(y).all()
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("", "nothing to say"), ("— —", "nothing to say"), ("Yes. Да.", "Д а cannot be said")])
+def test_a_text_that_cannot_be_said_is_refused(untrained, text, says):
+    with pytest.raises(ValueError, match=says):
+        models.speak(untrained, text)
+
+
+def test_every_frame_belongs_to_a_phoneme(untrained):
+    phonemes = pronounce.phonemes("Where are my keys?")
+    picture, durations = tts.drawn(untrained, phonemes, pitch=2.0)
+    assert len(durations) == 1 + len(phonemes) and durations.sum() == picture.shape[1] and durations.min() >= 0
+    assert np.array_equal(picture, models.synthesise(untrained, phonemes, pitch=2.0))
+
+
+# ---- SpeechT5, behind the door --------------------------------------------------------------------------
+
+
+TEXT = "The quick brown fox jumps over the lazy dog. Would Hal say so? Yes!"
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """Folders as SpeechT5 and its vocoder are published: random weights, in pickles, and a tokenizer of letters."""
+    import sentencepiece
+    import transformers as t
+
+    voice, vocoder = (tmp_path_factory.mktemp(name) for name in ("tts", "hifigan"))
+    torch.manual_seed(0)
+    small = dict(
+        vocab_size=60, hidden_size=16, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=16,
+        decoder_layers=1, decoder_attention_heads=2, decoder_ffn_dim=16, speech_decoder_prenet_units=16,
+        speech_decoder_postnet_layers=2, speech_decoder_postnet_units=16, max_text_positions=60, initializer_range=0.2)
+    speaking = t.SpeechT5ForTextToSpeech(t.SpeechT5Config(**small))
+    speaking.speech_decoder_postnet.prob_out.bias.data.fill_(-20)       # it never stops, and is cut
+    sounding = t.SpeechT5HifiGan(t.SpeechT5HifiGanConfig(upsample_initial_channel=16, initializer_range=0.2))
+    for folder, model in ((voice, speaking), (vocoder, sounding)):
+        model.config.save_pretrained(folder)
+        torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    with (voice / "spm_char.model").open("wb") as file:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter([TEXT]), model_writer=file, model_type="char", vocab_size=60,
+            hard_vocab_limit=False, minloglevel=2, bos_id=0, pad_id=1, eos_id=2, unk_id=3)
+    tokenizer = t.SpeechT5Tokenizer(str(voice / "spm_char.model"))
+    t.SpeechT5Processor(t.SpeechT5FeatureExtractor(), tokenizer).save_pretrained(voice)
+    return voice, vocoder
+
+
+@pytest.fixture
+def opened(published, monkeypatch):
+    voice, vocoder = published
+    monkeypatch.setitem(pretrained.KNOWN, str(voice), pretrained.KNOWN["microsoft/speecht5_tts"])
+    monkeypatch.setitem(pretrained.VOCODERS, "SpeechT5ForTextToSpeech", ("SpeechT5HifiGan", str(vocoder)))
+    return pretrained.load(str(voice))
+
+
+def test_speecht5_speaks_by_its_own_vocoder(opened):
+    speaker = np.random.default_rng(0).normal(size=512)
+    y, sr = pretrained.speak(opened, "Yes!", speaker)
+    assert opened.published and not opened.model.training and type(opened.model).__name__ == "SpeechT5ForTextToSpeech"
+    assert sr == 16000 and y.ndim == 1 and y.dtype == np.float32 and len(y) % 512 == 0     # 2 frames a step, of 16 ms
+    assert np.isfinite(y).all() and np.abs(y).max() > 0
+
+    def off(other, seed=0):
+        again, _ = pretrained.speak(opened, "Yes!", other, seed)
+        return np.abs(again - y).max() / np.abs(y).max()
+
+    assert off(speaker) == 0 and off(5 * speaker) < 1e-3        # only where it points to
+    assert off(-speaker) > 0.01 and off(speaker, seed=1) > 0.01
+    twice, _ = pretrained.speak(opened, "Yes! 1?", speaker)
+    assert np.array_equal(twice[: len(y)], y) and (twice[len(y):][: round(tts.PAUSE * sr)] == 0).all()
+
+
+def test_the_lot_of_others_is_left_alone(opened):
+    state = torch.get_rng_state()
+    pretrained.speak(opened, "Yes!", np.ones(512))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(("text", "speaker", "says"), [
+    ("Yes!", np.zeros(512), "all zeros, which is nobody's voice"), ("Yes!", np.ones(192), r"shape \[512\].*has shape \[192\]"),
+    ("Yes!", np.ones((1, 512)), r"has shape \[1, 512\]"), ("Yes!", np.full(512, np.nan), "of finite numbers"),
+    ("Yes! " + 20 * "so and ", np.ones(512), "reads 60 letters at once"), ("🙂", np.ones(512), "nothing to say")])
+@pytest.mark.filterwarnings("ignore:Left out")
+def test_what_speecht5_cannot_speak_is_one_clear_error(opened, text, speaker, says):
+    with pytest.raises(ValueError, match=says):
+        pretrained.speak(opened, text, speaker)
+
+
+def test_a_recogniser_does_not_speak():
+    with pytest.raises(ValueError, match="whisper does not speak"):
+        pretrained.speak(pretrained.Opened(None, None, "whisper", True), "Yes!", np.ones(512))
+
+
+def test_a_pickle_that_would_run_something_is_refused(opened, published, monkeypatch, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (tmp_path / "ran").touch, ()
+
+    folder = shutil.copytree(published[1], tmp_path / "evil")
+    torch.save({"conv_pre.weight": Evil()}, folder / "pytorch_model.bin")
+    monkeypatch.setitem(pretrained.VOCODERS, "SpeechT5ForTextToSpeech", ("SpeechT5HifiGan", str(folder)))
+    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+        pretrained.load(str(published[0]))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_where_speecht5_is_not_the_door_says_so_and_asks_nobody(monkeypatch):
+    asked = []
+    monkeypatch.setattr("socket.getaddrinfo", lambda *args, **_: asked.append(args[0]))
+    with pytest.raises(pretrained.NotHere, match="weights of microsoft/speecht5_tts are not on this machine"):
+        pretrained.load("microsoft/speecht5_tts")
+    assert not asked
 
 
 # ---- corpora --------------------------------------------------------------------------------------------

@@ -6,10 +6,11 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from IPython.display import clear_output, display
 from IPython.utils.capture import capture_output
 
-from audiolab import plots, widgets
+from audiolab import models, plots, widgets
 from audiolab.widgets import explorer
 
 pytestmark = pytest.mark.usefixtures("shell")
@@ -47,6 +48,47 @@ def test_every_explorer_moves_its_picture(shown, made, make, move):
     assert view.problem == "" and len(view.outputs) == 2
     assert all(new != old for new, old in zip(view.outputs, before, strict=True))
     assert not plots.QUICK.get() and view.answered == 1
+
+
+@pytest.fixture(scope="module")
+def voice():
+    """A network that has learnt nothing, and yet gives each phoneme six frames or so at 110 Hz."""
+    torch.manual_seed(0)
+    model = models.FastSpeech(dim=32, encoder=1, decoder=1)
+    model.told_mean.copy_(torch.tensor([2.0, 4.7, -6.0]))
+    model.told_std.fill_(0.1)
+    model.picture_mean.fill_(-6.0)
+    return model
+
+
+def test_a_box_says_what_is_typed(shown, made, voice):
+    widgets.speaker(voice)
+    [(data, metadata)], [view] = shown, made
+    assert explorer.VIEW in data and "s ˈɛ n t ə n s" in metadata["image/png"]["alt"]
+    assert [control["label"] for control in view.controls] == [
+        "text", "speed (×)", "pitch (semitones)", "melody (×)"] and view.controls[0]["button"] == "Speak"
+    player, picture = view.outputs
+    assert "Type a sentence here" in player and "<audio" in player and "<img" in picture
+    view.values = {**view.values, "words": "Is it <b>five</b>? " + 30 * "Yes, it is. "}
+    longer, _ = view.outputs
+    assert "Is it &lt;b&gt;five&lt;/b&gt;? Yes, it is." in longer and len(longer) > 3 * len(player)
+    view.values = {**view.values, "words": "Is it five?", "speed": 2.0, "pitch": -3.0, "melody": 0.0}
+    assert view.problem == "" and view.answered == 2 and len(view.outputs) == 2
+
+
+@pytest.mark.filterwarnings("ignore:Left out")
+@pytest.mark.parametrize(("words", "says"), [
+    ("", "nothing to say"), ("🙂 🙂", "nothing to say"), ("Привет", "only English is spoken here"),
+    (501 * "a", "The text has 501 characters; 500 are said at once here")])
+def test_what_a_box_cannot_say_is_told_in_place_of_the_sound(shown, made, voice, words, says):
+    widgets.speaker(voice)
+    [view] = made
+    before = view.outputs
+    view.values = {**view.values, "words": words}
+    [told] = view.outputs
+    assert told.startswith('<p role="alert">') and says in told and "Error" not in told and view.problem == ""
+    view.values = {**view.values, "words": "Type a sentence here, and I will say it."}
+    assert view.outputs[0] == before[0] and len(view.outputs) == 2
 
 
 def test_an_error_while_moving_is_one_sentence_and_goes_away(shown, made):

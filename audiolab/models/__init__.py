@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "asr": ["AttentionASR", "CTCNet", "FrameNet", "transcribe"],
         "tacotron": ["Tacotron"],
-        "tts": ["FastSpeech", "synthesise"],
+        "tts": ["FastSpeech", "speak", "synthesise"],
         "vocoder": ["Vocoder"],
         "whisper": ["TinyWhisper"],
         "checkpoints": ["build", "load", "names", "save", "size"],

@@ -7,13 +7,14 @@ listener may interfere: `synthesise` speaks faster, higher, or with more melody.
 """
 
 import math
+import re
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import l1_loss, mse_loss
 
-from .. import pronounce
+from .. import pronounce, vocode
 from ..corpora.speech import PHONEMES
 from ..features import hz_to_mel, mel_to_hz
 from ..vocode import SIZES, SR
@@ -24,6 +25,7 @@ STRESSES = ("", "ˈ", "ˌ")
 FOREIGN = {"x": "k", "ɬ": "l", "r": "ɹ", "ɑ̃": "ɑː", "ɔ̃": "ɔː"}  # loch, Llanelli, señor, croissant: the nearest known
 N_MELS = SIZES["n_mels"]
 HARMONIC = 40                   # channels, up to 1.7 kHz, in which harmonics can be told apart
+PAUSE = 0.25                    # seconds between two sentences
 SPEED, PITCH, PITCH_RANGE = (0.25, 4.0), (-24.0, 24.0), (0.0, 3.0)      # what `synthesise` takes
 
 
@@ -314,11 +316,30 @@ def synthesise(model, text, speed=1.0, pitch=0.0, pitch_range=1.0):
 
     Taught in: notebooks/05_text_to_speech.ipynb, "Faster, higher, livelier?"
     """
+    phonemes = pronounce.phonemes(pronounce.normalise(text)) if isinstance(text, str) else text
+    return drawn(model, phonemes, speed, pitch, pitch_range)[0]
+
+
+def drawn(model, phonemes, speed=1.0, pitch=0.0, pitch_range=1.0):
+    """The picture of phonemes, as `synthesise` draws it, and how many frames of it belong to each.
+
+    Returns
+    -------
+    picture : np.ndarray, shape [80, frames], float32
+    durations : np.ndarray of int, shape [1 + phonemes]
+        The first is what comes before the first phoneme. Their sum is the number of frames.
+
+    Raises
+    ------
+    ValueError
+        As `synthesise`.
+
+    Taught in: notebooks/05_text_to_speech.ipynb, "Faster, higher, livelier?"
+    """
     for name, value, (low, high) in (("speed", speed, SPEED), ("pitch", pitch, PITCH),
                                      ("pitch_range", pitch_range, PITCH_RANGE)):
         if not low <= value <= high:
             raise ValueError(f"{name} goes from {low} to {high}, not {value}.")
-    phonemes = pronounce.phonemes(pronounce.normalise(text)) if isinstance(text, str) else text
     device = model.told_mean.device
     units, sizes = torch.tensor([to_units(phonemes)], device=device), torch.tensor([1 + len(phonemes)], device=device)
     with torch.inference_mode():
@@ -326,5 +347,64 @@ def synthesise(model, text, speed=1.0, pitch=0.0, pitch_range=1.0):
         height, energy = forecasts[..., 1], forecasts[..., 2]
         height = height.mean() + pitch_range * (height - height.mean())
         height = height + pitch * math.log(2) / 12 / model.told_std[1]          # a semitone is a twelfth of an octave
-        picture, _ = model.decode(h, model.frames(forecasts, sizes, speed), torch.stack([height, energy], dim=2))
-    return picture[0].T.cpu().numpy()
+        durations = model.frames(forecasts, sizes, speed)
+        picture, _ = model.decode(h, durations, torch.stack([height, energy], dim=2))
+    return picture[0].T.cpu().numpy(), durations[0].cpu().numpy()
+
+
+def parts(text):
+    """The sentences of a text that hold a letter or a numeral; the text itself where none does.
+
+    Taught in: notebooks/05_text_to_speech.ipynb, "Faster, higher, livelier?"
+    """
+    return [part for part in pronounce.sentences(text) if re.search(r"[^\W_]", part)] or [text]
+
+
+def aloud(text, say, sr):
+    """A text of any length: its `parts`, one after the other, with `PAUSE` in between.
+
+    Parameters
+    ----------
+    text : str
+    say : callable
+        ``say(sentence) -> signal [n]``.
+    sr : int
+        Samples per second of what `say` returns.
+
+    Returns
+    -------
+    np.ndarray, shape [n], float32
+
+    Taught in: notebooks/05_text_to_speech.ipynb, "Faster, higher, livelier?"
+    """
+    silence = np.zeros(round(PAUSE * sr), np.float32)
+    return np.concatenate([piece for part in parts(text) for piece in (silence, say(part))][1:])
+
+
+def speak(model, text, sound=vocode.sound, speed=1.0, pitch=0.0, pitch_range=1.0):
+    """A text of any length, spoken: `synthesise` and a vocoder for each sentence.
+
+    Parameters
+    ----------
+    model : FastSpeech
+    text : str
+        English. What holds neither letter nor numeral, such as a line of stars, is passed over if there is more.
+    sound : callable
+        ``sound(picture [80, frames]) -> signal``: `audiolab.vocode.sound`, or the method `sound` of a `Vocoder`.
+    speed, pitch, pitch_range : float
+        As of `synthesise`.
+
+    Returns
+    -------
+    y : np.ndarray, shape [n], float32
+    sr : int
+        16000.
+
+    Raises
+    ------
+    ValueError
+        As `synthesise`.
+
+    Taught in: notebooks/05_text_to_speech.ipynb, "Faster, higher, livelier?"
+    """
+    return aloud(text, lambda part: sound(synthesise(model, part, speed, pitch, pitch_range)), SR), SR

@@ -4,10 +4,11 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["clips", "explorer", "features", "fundamentals", "listening", "live", "preprocessing", "recorder"],
+    submodules=["clips", "explorer", "features", "fundamentals", "listening", "live", "preprocessing", "recorder",
+                "speaking"],
     submod_attrs={
         "clips": ["confusion", "sound_map"],
-        "explorer": ["choice", "explore", "slider"],
+        "explorer": ["choice", "explore", "slider", "text"],
         "features": ["mel_bands", "window_length"],
         "fundamentals": ["additive", "aliasing", "bit_depth"],
         "listening": ["ListeningTest", "abx", "abx_power", "abx_result", "abx_trials", "bootstrap_interval",
@@ -15,5 +16,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "live": ["LiveInput"],
         "preprocessing": ["filter_designer"],
         "recorder": ["Recorder"],
+        "speaking": ["speaker"],
     },
 )

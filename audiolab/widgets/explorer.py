@@ -36,6 +36,17 @@ def choice(label, value, options):
     return {"label": label, "value": value, "options": list(options)}
 
 
+def text(label, value, button):
+    """A control for words, and a button that says what they are for.
+
+    What is typed counts when the field is left. Enter or the button also start the player; Shift and Enter begin a new
+    line.
+
+    Taught in: notebooks/05_text_to_speech.ipynb, "Faster, higher, livelier?"
+    """
+    return {"label": label, "value": value, "button": button}
+
+
 def explore(function, **controls):
     """Redraw what `function` displays while a control moves.
 
@@ -49,7 +60,7 @@ def explore(function, **controls):
         Takes the controls' values by name and displays figures (`audiolab.plots`) and players
         (`audiolab.play`), as any cell would.
     **controls : dict
-        One per parameter, made by `slider` or `choice`.
+        One per parameter, made by `slider`, `choice` or `text`.
 
     Examples
     --------

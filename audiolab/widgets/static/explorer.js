@@ -24,6 +24,32 @@ function build(control, values, moved) {
   return { row, show };
 }
 
+// Words are typed in peace: they count when the field is left, or when Enter or the button is pressed.
+function buildText(control, values, moved, said) {
+  const row = document.createElement("form");
+  const label = row.appendChild(document.createElement("label"));
+  label.appendChild(document.createElement("span")).textContent = control.label;
+  const input = label.appendChild(document.createElement("textarea"));
+  input.rows = 3;
+  const button = row.appendChild(document.createElement("button"));
+  button.textContent = control.button;
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    row.requestSubmit();
+  });
+  const send = () => moved(control.name, input.value);
+  input.addEventListener("change", send);
+  row.addEventListener("submit", (event) => {
+    event.preventDefault();
+    send();
+    said();
+  });
+  const show = () => { input.value = values()[control.name]; };
+  show();
+  return { row, show };
+}
+
 // A picture changes in place. A player that sounds goes on from where it is, in the new sound, once the control rests.
 function replace(slot, html) {
   clearTimeout(slot.later);
@@ -65,8 +91,9 @@ function render({ model, el }) {
   const slots = seen.appendChild(document.createElement("div"));
 
   // Jupyter sends nothing while the kernel is busy, and then the last values only: moves never queue up.
-  let waiting = 0, silent = false;
+  let waiting = 0, silent = false, wanted = false;
   const moved = (name, value) => {
+    if (value === model.get("values")[name]) return;
     clearTimeout(waiting);
     waiting = setTimeout(() => hush(true), PATIENCE);
     model.set("values", { ...model.get("values"), [name]: value });
@@ -76,7 +103,16 @@ function render({ model, el }) {
       hush(true);
     }
   };
-  const built = model.get("controls").map((control) => build(control, () => model.get("values"), moved));
+  // Who presses a button wants to hear: what is there, or what is on its way.
+  const play = () => { slots.querySelector("audio")?.play().catch(() => {}); };
+  const said = () => {
+    slots.querySelectorAll("audio").forEach((audio) => audio.pause());
+    wanted = waiting !== 0;
+    if (!wanted && !silent) play();
+  };
+  const built = model.get("controls").map((control) => control.button
+    ? buildText(control, () => model.get("values"), moved, said)
+    : build(control, () => model.get("values"), moved));
   controls.append(...built.map(({ row }) => row));
 
   const tell = () => {
@@ -85,10 +121,15 @@ function render({ model, el }) {
   };
   const hush = (now) => {
     clearTimeout(waiting);
+    waiting = 0;
     silent = now;
     tell();
   };
-  const answered = () => hush(false);
+  const answered = () => {
+    hush(false);
+    if (wanted) setTimeout(play);                        // when the outputs that came along are drawn
+    wanted = false;
+  };
   const draw = () => {
     tell();
     const outputs = model.get("outputs");
