@@ -669,7 +669,7 @@ def phonemes(logmel, names, durations, *, step=0.0125, title="", alt=""):
     axis.vlines(ends[sounding], -0.5, len(logmel) - 0.5, color="white", alpha=0.4, linewidth=0.6)
     for row, i in enumerate(sounding):                          # two rows, so that short ones stand beside each other
         axis.annotate(names[i], (ends[i] - step * durations[i] / 2, len(logmel) - 0.5), (0, 3 + 11 * (row % 2)),
-                      textcoords="offset points", ha="center", fontsize=8)
+                      textcoords="offset points", ha="center", fontsize=9)
     _display(figure, title, alt)
 
 

@@ -268,7 +268,8 @@ def test_the_lot_of_others_is_left_alone(opened):
 
 
 @pytest.mark.parametrize(("text", "speaker", "says"), [
-    ("Yes!", np.zeros(512), "all zeros, which is nobody's voice"), ("Yes!", np.ones(192), r"shape \[512\].*has shape \[192\]"),
+    ("Yes!", np.zeros(512), "all zeros, which is nobody's voice"),
+    ("Yes!", np.ones(192), r"shape \[512\].*has shape \[192\]"),
     ("Yes!", np.ones((1, 512)), r"has shape \[1, 512\]"), ("Yes!", np.full(512, np.nan), "of finite numbers"),
     ("Yes! " + 20 * "so and ", np.ones(512), "reads 60 letters at once"), ("🙂", np.ones(512), "nothing to say")])
 @pytest.mark.filterwarnings("ignore:Left out")

@@ -134,7 +134,7 @@ def speak(opened, text, speaker, seed=0):
     opened : Opened
         As ``load("microsoft/speecht5_tts")`` returns it.
     text : str
-        English, of any length; each sentence up to 600 letters, as `audiolab.pronounce.normalise` writes it.
+        English, of any length; each sentence up to some hundred letters, for which the network has places.
     speaker : np.ndarray, shape [512]
         The x-vector of a recording, by the network that made those from which SpeechT5 learnt,
         ``speechbrain/spkrec-xvect-voxceleb``; or one that was published, a file for `np.load`. 512 numbers of another

@@ -39,8 +39,7 @@ def choice(label, value, options):
 def text(label, value, button):
     """A control for words, and a button that says what they are for.
 
-    What is typed counts when the field is left. Enter or the button also start the player; Shift and Enter begin a new
-    line.
+    What is typed counts when the field is left. Enter or the button also start the player.
 
     Taught in: notebooks/05_text_to_speech.ipynb, "Faster, higher, livelier?"
     """

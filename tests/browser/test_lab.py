@@ -248,3 +248,43 @@ def test_a_map_is_walked_and_heard(lab, notebook):
     point(12).click()
     expect(says).to_have_text("siren, clip 12 of 12.")
     expect(sounds.locator("audio")).to_have_count(1)
+
+
+VOICE = """import torch
+import audiolab as al
+model = al.models.FastSpeech(dim=32, encoder=1, decoder=1)
+model.told_mean.copy_(torch.tensor([2.0, 4.7, -6.0]))
+model.told_std.fill_(0.1)
+model.picture_mean.fill_(-6.0)"""
+
+
+def test_a_box_says_what_is_typed_and_begins_by_itself(lab, notebook):
+    page = notebook(lab.write("box.ipynb", VOICE, "al.widgets.speaker(model)"))
+    page.run(page.cell("import torch"))
+    box = page.cell("widgets.speaker")
+    page.run(box)
+    words, player = box.get_by_role("textbox", name="text", exact=True), box.locator("audio")
+    caption, picture = box.locator("figcaption"), box.get_by_role("img").last
+    expect(caption).to_have_text("Type a sentence here, and I will say it.")
+    expect(player).to_have_js_property("paused", True)
+    starts = "() => document.querySelector('.audiolab-explorer audio')?.currentTime > 0.2"
+
+    words.clear()
+    words.press_sequentially("Add a bee to the ones that hum.")     # a, b and d twice are JupyterLab's shortcuts
+    expect(caption).to_have_text("Type a sentence here, and I will say it.")
+    words.press("Enter")
+    expect(caption).to_have_text("Add a bee to the ones that hum.")
+    expect(picture).to_have_attribute("alt", re.compile("phonemes ˈæ d   ɐ   b ˈiː   "))
+    page.page.wait_for_function(starts)
+
+    words.fill("🙂")
+    box.get_by_role("button", name="Speak").click()
+    expect(box.get_by_role("alert").get_by_text("nothing to say")).to_be_visible()
+    expect(player).to_have_count(0)
+
+    words.fill("Once more, from the beginning.\n\nWith lines.")
+    words.press("Tab")                                          # what was typed counts when the field is left
+    expect(caption).to_have_text("Once more, from the beginning. With lines.")
+    expect(player).to_have_js_property("paused", True)
+    box.get_by_role("button", name="Speak").press("Enter")
+    page.page.wait_for_function(starts)

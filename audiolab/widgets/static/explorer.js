@@ -34,7 +34,7 @@ function buildText(control, values, moved, said) {
   const button = row.appendChild(document.createElement("button"));
   button.textContent = control.button;
   input.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    if (event.key !== "Enter" || event.isComposing) return;
     event.preventDefault();
     row.requestSubmit();
   });
