@@ -136,7 +136,7 @@ class Vocoder(nn.Module):
         missed = -(wanted * scores[voiced].log_softmax(dim=1)).sum() / voiced.sum().clamp(min=1)
         return spectral_loss(made, signals) + 0.2 * missed
 
-    def sound(self, picture, n_iter=4):
+    def sound(self, picture, n_iter=8):
         """The sound of one picture, mended by `audiolab.vocode.mend`.
 
         Parameters
