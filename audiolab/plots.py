@@ -262,7 +262,8 @@ def matrices(pictures, *, x_label, y_label, title="", alt="", step=1.0, label=No
 
     Taught in: notebooks/03_features.ipynb, "How short may a look be?"
     """
-    figure, axes = _figure(1, len(pictures), height=2.6, sharey=len({len(x) for x in pictures.values()}) == 1)
+    height = max(2.6, 0.9 + 0.17 * len(rows or ()))             # inches: names that do not touch
+    figure, axes = _figure(1, len(pictures), height, sharey=len({len(x) for x in pictures.values()}) == 1)
     ends = (min(map(np.min, pictures.values())), max(map(np.max, pictures.values()))) if label else (None, None)
     for axis, (name, x) in zip(axes, pictures.items(), strict=True):
         image = axis.imshow(x, aspect="auto", origin="lower", interpolation="nearest", cmap="magma",
