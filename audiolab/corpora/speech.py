@@ -60,7 +60,8 @@ _VARIANTS = {
     "validation": ("Mario", "Michael", "belinda", "linda", "quincy", "steph"),
     "test": ("Andy", "Gene", "Gene2", "Nguyen", "aunty", "f1", "grandma", "gustave", "iven3", "m7", "m8", "shelby"),
 }  # fmt: skip
-#: Training variants that the synthesisers of chapter 05 learn from. Those who judge them must not have heard them.
+#: Training variants that the synthesisers of chapter 05 learn from. The judge of phonemes has not heard them; that of
+#: digits has.
 MODELS = ("", "Annie", "Denis", "anika", "ed", "john", "robert", "zac")
 #: The one of them that reads to the synthesisers, because the judge of chapter 04 understands it best.
 READER = "en-us"

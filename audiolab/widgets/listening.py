@@ -717,7 +717,7 @@ class ListeningTest(anywidget.AnyWidget):
             {name: values.dropna() for name, values in ratings.iterrows()}, table["mean"], table["low"], table["high"],
             x_label="rating, with the 95 % interval of its mean",
             x_range=(-2, 102) if self._kind == "mushra" else (0.9, 5.1),
-            title="A finished test looks like this: one simulated listener",
+            title="A finished test looks like this (invented: one simulated listener)",
             alt="A simulated listener's mean ratings: "
                 + ", ".join(f"{name} {mean:.1f}" for name, mean in table["mean"].items()) + ".")
 
