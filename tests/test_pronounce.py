@@ -68,8 +68,20 @@ CASES = {
     "3.5.2026": "May third, twenty twenty six", "May 3rd": "May third", "2026-05-03": "May third, twenty twenty six",
     "on Dec. 25, 2026, we": "on December twenty fifth, twenty twenty six, we",
     "Sept. 2026": "September twenty twenty six",
-    "2026-13-40": "twenty twenty six to thirteen to forty", "1939-1945": "nineteen thirty nine to nineteen forty five",
+    "2026-13-40": "two zero two six, one three, four zero", "1939-1945": "nineteen thirty nine to nineteen forty five",
+    "31/4/2026": "thirty one slash four slash twenty twenty six",
+    "29.2.2024": "February twenty ninth, twenty twenty four",
+    "13/13/2026": "thirteen slash thirteen slash twenty twenty six",
+    "30.2.2026": "thirty point two point two thousand twenty six",
+    "2026-05-03T14:05Z": "May third, twenty twenty six, fourteen oh five U T C",
+    "May 5-7, 2026": "May fifth to seventh, twenty twenty six",
+    "the 5th\N{EN DASH}7th of May": "the fifth to the seventh of May",
+    "Jan. 5\N{EN DASH}Feb. 7": "January fifth to February seventh",
+    "in the 20s": "in the twenties", "the '80s and 90s": "the eighties and nineties", "in her 30s": "in her thirties",
+    "100s of people": "hundreds of people",
     # times
+    "It took 20s": "It took twenty seconds", "in 5m 20s": "in five minutes twenty seconds",
+    "9am-5pm": "nine A M to five P M",
     "10:30": "ten thirty", "10:00": "ten o'clock", "at 9:05 a.m.": "at nine oh five A M.",
     "5pm sharp": "five P M sharp",
     "10:30:15": "ten thirty and fifteen seconds", "10:30\N{EN DASH}11:00": "ten thirty to eleven o'clock",
@@ -79,7 +91,15 @@ CASES = {
     "$0.99": "ninety nine cents", "£1.01": "one pound and one penny", "£2.02": "two pounds and two pence",
     "$1.5 million": "one point five million dollars", "-$5": "minus five dollars", "20 €": "twenty euros",
     "¥500": "five hundred yen", "$5-$10": "five dollars to ten dollars", "$0": "zero dollars", "$0.00": "zero cents",
+    "$5M": "five million dollars", "£3M": "three million pounds", "$5K": "five thousand dollars",
+    "$2Bn": "two billion dollars", "US$100": "one hundred U S dollars", "A$5": "five Australian dollars",
+    "$.50": "fifty cents", "$3\N{EN DASH}5 million": "three to five million dollars", "$5Mio": "dollars five Mio",
+    "₹500": "five hundred rupees", "₩1000": "one thousand won",
+    "€1.234,56": "one thousand two hundred thirty four euros and fifty six cents",
     # units and fractions
+    "5 m/s²": "five meters per second squared", "5 g/l": "five grams per liter", "5'11\"": "five feet eleven inches",
+    "40°F\N{EN DASH}50°F": "forty degrees Fahrenheit to fifty degrees Fahrenheit", "24/7": "twenty four seven",
+    "9/11": "nine eleven",
     "5%": "five percent", "5 km": "five kilometers", "1 km": "one kilometer", "20 °C": "twenty degrees Celsius",
     "1°": "one degree", "3 kHz": "three kilohertz", "20 m²": "twenty square meters",
     "60 km/h": "sixty kilometers per hour",
@@ -92,7 +112,15 @@ CASES = {
     "(415) 555-2671": "four one five, five five five, two six seven one",
     "call 555-123-4567 now": "call five five five, one two three, four five six seven now",
     "+44 20 7946 0958": "plus four four, two zero, seven nine four six, zero nine five eight",
+    # codes and large numbers
+    "4111-1111-1111-1111": "four one one one, one one one one, one one one one, one one one one",
+    "978-3-16-148410-0": "nine seven eight, three, one six, one four eight four one zero, zero",
+    "1-800-FLOWERS": "one, eight zero zero Flowers", "1 000 000": "one million", "10 000 people": "ten thousand people",
+    "2.5e-5": "two point five times ten to the power of minus five",
     # names, abbreviations, letters
+    "Please STOP now": "Please Stop now", "NO": "No", "We DON'T": "We Don't", "IT'S I'LL": "It's I'll",
+    "the BBC'S": "the B B C's", "Approx. five": "Approximately five",
+    "OAuth": "O Auth", "HTMLParser": "H T M L Parser", "XBox, IPad": "X Box, I Pad", "PCMag": "P C Mag",
     "World War II": "World War two", "Henry VIII had six.": "Henry the eighth had six.", "Chapter IV": "Chapter four",
     "Elizabeth I.": "Elizabeth the first.", "Louis XIV": "Louis the fourteenth", "James I think": "James I think",
     "Dr. Smith": "Doctor Smith", "Mr. and Mrs. Jones": "Mister and Missus Jones", "St. Paul": "Saint Paul",
@@ -106,7 +134,10 @@ CASES = {
     "plan B. He left": "plan B. He left", "MP3, H2O": "M P three, H two O", "Ph.D. work": "P H D work",
     "STOP! BBC NEWS": "Stop! B B C News",
     # symbols and addresses
-    "rock & roll": "rock and roll", "AT&T and C++": "A T and T and C plus plus", "a_b": "a b",
+    "2*3": "two times three", "a * b": "a times b", "**bold** *it*": "bold it", "# Heading": "Heading",
+    "a -> b": "a, b",
+    "C#, #tag": "C hash, hash tag", "rock & roll": "rock and roll",
+    "AT&T and C++": "A T and T and C plus plus", "a_b": "a b",
     "me@example.com": "me at example dot com",
     "https://www.example.com/page1.": "W W W dot example dot com slash page one.",
     "see my-site.co.uk, please": "see my dash site dot co dot U K, please", "the .venv": "the dot venv",
@@ -128,6 +159,14 @@ def test_what_is_written_is_said(written):
         said = pronounce.normalise(written)
     assert said == CASES[written]
     assert pronounce.phonemes(said)[-1] in pronounce.PAUSES
+
+
+@pytest.mark.parametrize("before", ["", "it is ", '"', "'", "(", "[", "x=", "10^", "1e", "$", "US$", "1,", "~", ">"])
+@pytest.mark.parametrize("sign", ["-", "\N{MINUS SIGN}", "\N{EN DASH}"])
+def test_a_sign_before_a_numeral_is_said(before, sign):
+    for numeral in ("5", ".5", "40") if before != "1e" else ("5", "40"):
+        said = pronounce.normalise(before + sign + numeral)
+        assert said.split().count("minus") == 1, said
 
 
 @pytest.mark.parametrize(("text", "says"), [
@@ -173,6 +212,17 @@ def test_a_text_is_cut_where_a_sentence_ends():
     assert pronounce.sentences(" \n ") == []
 
 
+@pytest.mark.parametrize("parts", [
+    ["We met on Jan. 5.", "It was cold."], ["Feb. 3 and Sept. 4 at 5 p.m. on Jan. 5.", "He left."],
+    ["We left in May.", "5 came back."], ["It is approx. 5.", "Approx. 6 are left."],
+    ["I said No.", "www.a.com is slow."], ["The iPhone is good.", "eBay won."],
+    ["At 5 p.m.  on Monday we met, i.e. iPhone users."]])
+def test_a_text_is_said_as_its_sentences_are(parts):
+    text = " ".join(parts)
+    assert pronounce.sentences(text) == parts
+    assert pronounce.normalise(text) == " ".join(map(pronounce.normalise, parts))
+
+
 def test_a_long_text_is_cut_into_pieces_that_can_be_said():
     text = " ".join(speech.prompts())[:5000] + " " + "word " * 400 + "x" * 1500 + ", " + "one, two, " * 300
     pieces = pronounce.sentences(text)
@@ -191,6 +241,17 @@ def test_units_are_phonemes_word_boundaries_and_marks():
     assert pronounce.phonemes("U S A")[-2:] == ["ˈeɪ", "."] and pronounce.phonemes("A M")[0] == "ˈeɪ"
     assert pronounce.phonemes("a man")[0] == "ɐ"
     assert pronounce.phonemes("JupyterLab") == pronounce.phonemes("Jupyter Lab")
+    assert pronounce.phonemes("HTMLParser") == pronounce.phonemes("HTML Parser")
+
+
+@pytest.mark.parametrize("word", [
+    "OAuth", "XBox", "IPad", "HTMLParser", "JSONPath", "XMLHttpRequest", "PCMag", "OKed", "DJing", "IJsselmeer",
+    "AWSome", "SGVsbG8gV29ybGQh", "aGVsbG9XT1JMRA", "a" * 1000])
+def test_what_espeak_takes_for_several_words_is_said(word):
+    assert len(pronounce.phonemes(pronounce.normalise(word))) > 3
+    *_, words, sounds = speech.say_with_times(word)
+    spoken = [unit for unit in pronounce.units(word, words, sounds) if unit not in (" ", *pronounce.PAUSES)]
+    assert spoken == [sound["phoneme"] for sound in sounds]
 
 
 def test_a_corpus_and_a_text_give_the_same_units():
@@ -214,3 +275,6 @@ def test_what_is_no_word_has_no_phonemes():
     *_, words, sounds = speech.say_with_times("forty two")
     with pytest.raises(ValueError, match="'forty' was said and is not in '42'"):
         pronounce.units("42", words, sounds)
+    with pytest.raises(ValueError) as raised:
+        pronounce.phonemes("4" * 1000)
+    assert len(str(raised.value)) < 200
