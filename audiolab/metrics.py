@@ -271,6 +271,8 @@ def stoi(reference, degraded, sr):
     import pystoi
 
     reference, degraded = _sounds(reference, degraded)
+    if not reference.any():
+        raise ValueError("The reference is silent: STOI asks how much of its words gets through, and there are none.")
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         try:
@@ -298,7 +300,7 @@ def pesq(reference, degraded, sr):
     ImportError
         If the package pesq is not there: it is built by a C compiler, so it does not come with the course.
     ValueError
-        If the lengths differ, a sample is NaN, or no speech is found.
+        If the lengths differ, a sample is NaN, or no speech is found in one of them.
 
     References
     ----------
@@ -314,8 +316,9 @@ def pesq(reference, degraded, sr):
     reference, degraded = (resample(y, sr, 16000) for y in _sounds(reference, degraded))
     try:
         return float(pesq.pesq(16000, reference, degraded, "wb"))
-    except pesq.PesqError as error:
-        raise ValueError(f"PESQ cannot judge this: {error}. It needs a quarter of a second of speech.") from None
+    except (pesq.PesqError, ValueError) as error:               # of a silent sound it wants to make a NaN whole
+        raise ValueError("PESQ cannot judge this: it needs a quarter of a second of speech, in the reference and in "
+                         "the other.") from error
 
 
 def mel_cepstral_distortion(reference, other, sr, align=False, n_mfcc=13):
@@ -334,7 +337,7 @@ def mel_cepstral_distortion(reference, other, sr, align=False, n_mfcc=13):
         Let frames that belong together find each other (dynamic time warping), for sounds of different pace. It finds
         the way that is best for the figure, which is then lower.
     n_mfcc : int
-        K.
+        K, 1 or more.
 
     Returns
     -------
@@ -344,7 +347,7 @@ def mel_cepstral_distortion(reference, other, sr, align=False, n_mfcc=13):
     Raises
     ------
     ValueError
-        If the lengths differ and `align` is not set, or a sample is NaN.
+        If the lengths differ and `align` is not set, a sample is NaN, or `n_mfcc` is below 1.
 
     Notes
     -----
@@ -356,6 +359,8 @@ def mel_cepstral_distortion(reference, other, sr, align=False, n_mfcc=13):
 
     Taught in: notebooks/05_text_to_speech.ipynb, "How good is a copy?"
     """
+    if n_mfcc < 1:
+        raise ValueError(f"n_mfcc={n_mfcc}: 1 or more. The level alone, c[0], does not count.")
     a, b = (features.mfcc(y, sr, n_mfcc + 1)[1:] for y in _sounds(reference, other, alike=not align))  # [K, frames]
     if align:
         import librosa

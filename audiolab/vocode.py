@@ -12,6 +12,8 @@ from . import features
 SR = 16000                      # Hz
 #: The log-mel of chapter 05, which its models draw and its vocoders read: window 50 ms, hop 12.5 ms, 80 channels.
 SIZES = dict(n_fft=1024, hop_length=200, win_length=800, n_mels=80)
+RANGE = (-30.0, 15.0)           # what a log-mel may hold: its floor is -11.5, and a sine at full scale comes to 6
+ROUNDS = 8                      # of mending
 _STFT = dict(hop_length=SIZES["hop_length"], win_length=SIZES["win_length"])
 
 
@@ -58,7 +60,7 @@ def to_linear(picture, n_iter=30):
     Raises
     ------
     ValueError
-        If it is no picture of 80 channels and two frames or more, or holds NaN.
+        As `checked`.
 
     Notes
     -----
@@ -152,14 +154,14 @@ def sound(picture, n_iter=32, seed=0):
     Raises
     ------
     ValueError
-        If it is no picture of 80 channels and two frames or more, or holds NaN.
+        As `checked`.
 
     Taught in: notebooks/05_text_to_speech.ipynb, "How does a picture become a sound?"
     """
     return griffin_lim(to_linear(picture), n_iter, seed=seed)
 
 
-def mend(y, picture, n_iter=4):
+def mend(y, picture, n_iter=ROUNDS):
     """A sound that is nearer to a picture, and keeps its phases: look at it, and turn up what is missing.
 
     Each round takes the picture of the sound, compares it with the one that is wanted, and scales every bin by the
@@ -179,7 +181,7 @@ def mend(y, picture, n_iter=4):
     Raises
     ------
     ValueError
-        If it is no picture of 80 channels and two frames or more, holds NaN, or is not as long as the sound.
+        As `checked`, or if the picture is not as long as the sound.
 
     Taught in: notebooks/05_text_to_speech.ipynb, "Can a network do it better?"
     """
@@ -201,7 +203,8 @@ def checked(picture):
     Raises
     ------
     ValueError
-        If it is none: another shape than [80, frames], less than two frames, NaN or infinity.
+        If it is none: another shape than [80, frames], less than two frames, NaN or infinity, or values that no
+        logarithm of a sound's power has, below -30 or above 15.
     """
     picture = np.asarray(picture, dtype=np.float64)
     if picture.ndim != 2 or len(picture) != SIZES["n_mels"] or picture.shape[1] < 2:
@@ -210,4 +213,9 @@ def checked(picture):
                          f"{list(picture.shape)}.{turned}")
     if not np.isfinite(picture).all():
         raise ValueError("The picture holds NaN or infinity: was the logarithm of 0 taken?")
+    low, high = picture.min(), picture.max()
+    if low < RANGE[0] or high > RANGE[1]:
+        raise ValueError(f"The picture goes from {low:.4g} to {high:.4g}. It holds natural logarithms of power, from "
+                         f"{features.mel.SILENCE:.1f} (silence) to about 6, and {RANGE[0]:.0f} to {RANGE[1]:.0f} is "
+                         "taken: make it with vocode.picture, of samples within ±1; divide decibels by 4.343.")
     return picture

@@ -158,11 +158,11 @@ def test_it_is_cut_when_it_never_stops_and_that_is_said():
     model = still(small(n_mels=80), -1.0)
     with pytest.warns(UserWarning, match="did not stop, and was cut after 162 frames"):
         picture, looks = tacotron.synthesise(model, "one")
-    assert picture.shape == (162, 80) and looks.shape == (54, 4)                # 20 * 4 + 80, in whole steps
+    assert picture.shape == (80, 162) and looks.shape == (54, 4)                # 20 * 4 + 80, in whole steps
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         picture, looks = tacotron.synthesise(still(model, 1.0), " one  two ")
-    assert picture.shape == (3, 80) and looks.shape == (1, 8) and picture.dtype == np.float32
+    assert picture.shape == (80, 3) and looks.shape == (1, 8) and picture.dtype == np.float32
     assert np.allclose(looks.sum(axis=1), 1, atol=1e-5)
 
 

@@ -166,10 +166,24 @@ def test_speed_shortens_all(untrained):
     ([" ", "."], {}, "no phoneme to speak"),
     (["q"], {}, "'q' is no phoneme"), ("Hello", {"speed": 0}, "speed goes from 0.25 to 4.0, not 0"),
     ("Hello", {"speed": float("nan")}, "speed goes"), ("Hello", {"pitch": 30}, "pitch goes from -24.0 to 24.0"),
-    ("Hello", {"pitch_range": -1}, "pitch_range goes from 0.0 to 3.0")])
+    ("Hello", {"pitch_range": -1}, "pitch_range goes from 0.0 to 3.0"),
+    (["Hello"], {}, "goes in as one str"), ("Hello", {"speed": "fast"}, "speed goes from 0.25 to 4.0, not 'fast'")])
 def test_what_cannot_be_spoken_is_one_clear_error(untrained, text, control, says):
     with pytest.raises(ValueError, match=says):
         models.synthesise(untrained, text, **control)
+
+
+@pytest.mark.parametrize("wrong", [models.Vocoder(dim=16, blocks=1), (models.FastSpeech(**SMALL), {})])
+def test_what_is_no_voice_and_what_is_no_text_are_told_at_the_door(untrained, wrong):
+    for say in (models.synthesise, models.speak, tts.drawn):
+        with pytest.raises(TypeError, match=f"the first of the two that models.load .* {type(wrong).__name__}"):
+            say(wrong, "Yes.")
+    for text in (None, 5, b"Yes."):
+        for say in (models.synthesise, models.speak):
+            with pytest.raises(TypeError, match=f"A text is a str, not {type(text).__name__}"):
+                say(untrained, text)
+    with pytest.raises(TypeError, match=r"pass vocoder\.sound, not vocoder"):
+        models.speak(untrained, "Yes.", models.Vocoder(dim=16, blocks=1))
 
 
 def test_a_long_text_is_said_sentence_by_sentence(untrained):
@@ -190,10 +204,14 @@ def test_a_text_is_heard(untrained):
 
 
 @pytest.mark.parametrize(("text", "says"), [
-    ("", "nothing to say"), ("— —", "nothing to say"), ("Yes. Да.", "Д а cannot be said")])
+    ("", "^There is nothing to say"), ("— —", "^There is nothing to say"),
+    ("Hi. Привет. Bye.", r"^Sentence 2 of 3, 'Привет\.': .* cannot be said"),
+    (f"Yes. Да, {100 * 'so '}.", r"^Sentence 2 of 2, 'Да, so .{,50} …': ")])
 def test_a_text_that_cannot_be_said_is_refused(untrained, text, says):
     with pytest.raises(ValueError, match=says):
         models.speak(untrained, text)
+    with pytest.raises(ValueError, match=r"^speed goes"):        # no fault of any sentence
+        models.speak(untrained, "Yes. No.", speed=9)
 
 
 def test_every_frame_belongs_to_a_phoneme(untrained):

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import sys
+import unittest.mock
 
 import librosa
 import numpy as np
@@ -105,6 +106,7 @@ def test_mending_brings_a_sound_nearer_to_its_picture_and_keeps_its_pitch(spoken
     missed = [np.abs(vocode.picture(vocode.mend(dull, wanted, n)) - wanted).mean() for n in (0, 1, 2, 4)]
     assert missed == sorted(missed, reverse=True) and missed[-1] < 0.2 * missed[0]
     assert metrics.f0_error(spoken, vocode.mend(dull, wanted), SR)["cents"] < 10
+    assert np.array_equal(vocode.mend(dull, wanted), vocode.mend(dull, wanted, vocode.ROUNDS))
     assert np.abs(vocode.mend(spoken, wanted) - spoken).max() < 1e-3
     with pytest.raises(ValueError, match="do not go with"):
         vocode.mend(spoken[:-1], wanted)
@@ -113,11 +115,17 @@ def test_mending_brings_a_sound_nearer_to_its_picture_and_keeps_its_pitch(spoken
 @pytest.mark.parametrize(("picture", "says"), [
     (np.zeros((100, 80)), "Turn it round"), (np.zeros((64, 9)), r"\[80, frames\], .* not \[64, 9\]"),
     (np.full((80, 9), -np.inf), "logarithm of 0"), (np.full((80, 9), np.nan), "NaN"), (np.zeros(80), r"not \[80\]"),
-    (np.zeros((80, 1)), "two frames")])
+    (np.zeros((80, 1)), "two frames"), (np.full((80, 9), -800.0), "from -800 to -800"),
+    (np.full((80, 9), 800.0), "divide decibels"), (np.linspace(-50, 30, 720).reshape(80, 9), "from -50 to 30")])
 def test_what_is_no_picture_is_refused(picture, says):
     for sound in (vocode.sound, models.Vocoder(dim=16, blocks=1).sound):
         with pytest.raises(ValueError, match=says):
             sound(picture)
+
+
+def test_whatever_a_picture_may_hold_becomes_finite_numbers():
+    wild = np.random.default_rng(0).choice(vocode.RANGE, (80, 30))
+    assert np.isfinite(vocode.sound(wild)).all() and np.isfinite(small().sound(wild)).all()
 
 
 def test_what_are_no_magnitudes_is_refused():
@@ -147,6 +155,10 @@ def test_pesq_is_given_or_says_what_is_missing(spoken, monkeypatch):
     opinions.pesq = lambda rate, reference, degraded, band: (rate, band, len(reference), len(degraded))[2] / 1e5
     monkeypatch.setitem(sys.modules, "pesq", opinions)
     assert metrics.pesq(spoken, spoken, 2 * SR) == pytest.approx(len(spoken) / 2 / 1e5, rel=1e-3)
+    for error in (opinions.PesqError(b"No utterances detected"), ValueError("cannot convert float NaN to integer")):
+        opinions.pesq = unittest.mock.Mock(side_effect=error)
+        with pytest.raises(ValueError, match=r"^PESQ cannot judge this: it needs a quarter of a second of speech, in"):
+            metrics.pesq(spoken, 0 * spoken, SR)
 
 
 def test_mel_cepstral_distortion_by_hand():
@@ -162,6 +174,8 @@ def test_mel_cepstral_distortion_by_hand():
     c = scipy.fft.dct(features.log_mel(y, SR) - features.log_mel(other, SR), axis=0)[1:14] / 2 / 64
     kubichek = 10 / np.log(10) * np.sqrt(2 * (c**2).sum(axis=0)).mean()
     assert metrics.mel_cepstral_distortion(y, other, SR) == pytest.approx(kubichek, rel=1e-4)
+    with pytest.raises(ValueError, match="n_mfcc=0: 1 or more"):
+        metrics.mel_cepstral_distortion(y, other, SR, n_mfcc=0)
 
 
 def test_alignment_forgives_another_pace(spoken):
@@ -200,6 +214,9 @@ def test_sounds_that_cannot_be_compared_are_refused(measure):
 def test_stoi_needs_a_while():
     with pytest.raises(ValueError, match="longer recording"):
         metrics.stoi(noise(2000), noise(2000), SR)
+    with pytest.raises(ValueError, match="reference is silent"):
+        metrics.stoi(np.zeros(SR, np.float32), noise(SR), SR)
+    assert metrics.stoi(noise(SR), np.zeros(SR, np.float32), SR) < 0.01         # nothing gets through
 
 
 # ---- the network ------------------------------------------------------------------------------------------
@@ -228,6 +245,18 @@ def test_filling_changes_nothing():
     assert torch.allclose(alone[0], together[0, :n], atol=2e-3)                 # rounding adds up in the phase
     assert (together[0, n:] == 0).all() and together[0, n - HOP : n].abs().max() > 0
     assert np.allclose(model.sound(one[0].numpy(), n_iter=0), alone[0], atol=1e-6)
+
+
+def test_what_would_be_too_loud_is_made_softer_as_a_whole(spoken, monkeypatch):
+    model, _ = models.load(CHECKPOINT)
+    soft, loud = vocode.picture(spoken), vocode.picture(spoken) + 2 * np.log(10)
+    found = [model.sound(soft), model.sound(loud)]
+    monkeypatch.setattr(vocoder, "PEAK", np.inf)
+    as_made = [model.sound(soft), model.sound(loud)]
+    peaks = [np.abs(y).max() for y in as_made]
+    assert peaks[0] < 0.99 and peaks[1] > 1.5 and found[0].dtype == found[1].dtype == np.float32
+    assert np.array_equal(found[0], as_made[0]) and np.abs(found[1]).max() <= 0.9901
+    assert np.allclose(found[1], as_made[1] * 0.99 / peaks[1], atol=1e-6)
 
 
 def test_analysis_and_synthesis_give_the_signal_back():

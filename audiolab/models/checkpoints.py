@@ -51,8 +51,9 @@ def load(name):
 
     weights, file = _files(name)
     if not (weights.exists() and file.exists()):
-        raise ValueError(f"There is no checkpoint {name!r}. Here are: {', '.join(names()) or 'none'}. "
-                         "`audiolab train` makes those of the course.")
+        raise ValueError(f"There is no checkpoint {name!r}. Here are: {', '.join(names()) or 'none'}, in {_folder()}. "
+                         "Set AUDIOLAB_HOME to the folder of the course if that is elsewhere; `audiolab train` makes "
+                         "its checkpoints.")
     try:
         card = json.loads(file.read_text("utf-8"))
         model = build(card)

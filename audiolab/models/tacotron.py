@@ -265,8 +265,8 @@ def synthesise(model, text):
 
     Returns
     -------
-    picture : np.ndarray, shape [frames, n_mels], float32
-        As `audiolab.vocode.picture` makes them, time first.
+    picture : np.ndarray, shape [80, frames], float32
+        As `audiolab.vocode.picture`.
     looks : np.ndarray, shape [steps, letters + 1]
         How much each step looked at each letter, and at the end of the text.
 
@@ -290,4 +290,4 @@ def synthesise(model, text):
         pictures, lengths, stopped, looks = model.eval()((texts, torch.tensor([len(units) + 1], device=texts.device)))
     if not stopped:
         warnings.warn(f"It did not stop, and was cut after {lengths.item()} frames.", stacklevel=2)
-    return pictures[0].cpu().numpy(), looks[0].cpu().numpy()
+    return pictures[0].T.cpu().numpy(), looks[0].cpu().numpy()

@@ -19,6 +19,7 @@ from ..features.mel import SILENCE, mel_filterbank
 from .asr import Block, filled, mask
 
 HOP = vocode.SIZES["hop_length"]
+PEAK = 0.99                         # of what it says at most: 1 is full scale
 PARTS = 2                           # columns that are made for each one of the picture
 STEP, WINDOW, N_FFT = HOP // PARTS, 400, 512    # of the spectrum that is made: samples
 LOWEST, OCTAVES, PER_OCTAVE = 55.0, 3.5, 36     # pitches that it tells apart: 55 to 622 Hz, a third of a semitone each
@@ -136,8 +137,11 @@ class Vocoder(nn.Module):
         missed = -(wanted * scores[voiced].log_softmax(dim=1)).sum() / voiced.sum().clamp(min=1)
         return spectral_loss(made, signals) + 0.2 * missed
 
-    def sound(self, picture, n_iter=8):
-        """The sound of one picture, mended by `audiolab.vocode.mend`.
+    def sound(self, picture, n_iter=vocode.ROUNDS):
+        """The sound of one picture, mended by `audiolab.vocode.mend`, softer as a whole where its peak is above 0.99.
+
+        A picture says nothing about the height of a peak, and where all harmonics are in phase it is often more than
+        the voice's own was: a loud one would go beyond full scale, and be clipped when it is played or saved.
 
         Parameters
         ----------
@@ -153,12 +157,13 @@ class Vocoder(nn.Module):
         Raises
         ------
         ValueError
-            If it is no picture of 80 channels and two frames or more, or holds NaN.
+            As `audiolab.vocode.checked`.
         """
         x = torch.from_numpy(vocode.checked(picture)).float()[None, None].to(self.noise.device)
         with torch.inference_mode():
             y, _ = self.eval()((x, torch.tensor([x.shape[3]], device=x.device)))
-        return vocode.mend(y[0].cpu().numpy(), picture, n_iter)
+        y = vocode.mend(y[0].cpu().numpy(), picture, n_iter)
+        return y / max(1, abs(y).max() / PEAK)
 
 
 def pitches():
