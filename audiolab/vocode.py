@@ -12,7 +12,7 @@ from . import features
 SR = 16000                      # Hz
 #: The log-mel of chapter 05, which its models draw and its vocoders read: window 50 ms, hop 12.5 ms, 80 channels.
 SIZES = dict(n_fft=1024, hop_length=200, win_length=800, n_mels=80)
-RANGE = (-30.0, 15.0)           # what a log-mel may hold: its floor is -11.5, and a sine at full scale comes to 6
+RANGE = (-30.0, 15.0)           # what a log-mel may hold: its floor is -11.5, and a sine at full scale comes to 7.3
 ROUNDS = 8                      # of mending
 _STFT = dict(hop_length=SIZES["hop_length"], win_length=SIZES["win_length"])
 
@@ -216,6 +216,6 @@ def checked(picture):
     low, high = picture.min(), picture.max()
     if low < RANGE[0] or high > RANGE[1]:
         raise ValueError(f"The picture goes from {low:.4g} to {high:.4g}. It holds natural logarithms of power, from "
-                         f"{features.mel.SILENCE:.1f} (silence) to about 6, and {RANGE[0]:.0f} to {RANGE[1]:.0f} is "
+                         f"{features.mel.SILENCE:.1f} (silence) to about 7, and {RANGE[0]:.0f} to {RANGE[1]:.0f} is "
                          "taken: make it with vocode.picture, of samples within ±1; divide decibels by 4.343.")
     return picture

@@ -348,6 +348,7 @@ def test_a_perfect_copy_has_perfect_figures(spoken):
     found = vocoding.measured(lambda picture: spoken, [item])
     assert found["stoi"] == pytest.approx(1) and found.pop("clips") == 1 and found.pop("stoi")
     assert set(found) == {"log_mel", "mcd", "f0_cents", "f0_gross", "voicing"} and not any(found.values())
+    assert vocoding.measured(lambda picture: spoken / 2, [item])["log_mel"] == pytest.approx(0, abs=1e-6)
     assert vocoding.speed(lambda picture: spoken, [item]) > 100
 
 

@@ -454,5 +454,5 @@ def speak(model, text, sound=vocode.sound, speed=1.0, pitch=0.0, pitch_range=1.0
     """
     admit(model, speed, pitch, pitch_range)
     if isinstance(sound, nn.Module):
-        raise TypeError(f"The sound is made by a method of the {type(sound).__name__}: pass vocoder.sound, not vocoder.")
+        raise TypeError(f"The sound is a method of the {type(sound).__name__}: pass vocoder.sound, not vocoder.")
     return aloud(text, lambda part: sound(synthesise(model, part, speed, pitch, pitch_range)), SR), SR

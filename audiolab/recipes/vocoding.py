@@ -88,7 +88,7 @@ RECIPES = {
 
 
 def measured(sound, clips):
-    """How near a vocoder comes to what it copies, mean over the clips.
+    """How near a vocoder comes to what it copies, mean over the clips. Levels do not count: each copy gets its clip's.
 
     Parameters
     ----------
@@ -107,6 +107,7 @@ def measured(sound, clips):
     for picture, (signal, _) in clips:
         y = signal.numpy()
         copy = sound(picture[0].numpy())
+        copy = copy * (np.linalg.norm(y) / np.linalg.norm(copy))
         f0 = metrics.f0_error(y, copy, vocode.SR)
         rows.append({"stoi": metrics.stoi(y, copy, vocode.SR),
                      "log_mel": np.abs(vocode.picture(copy) - vocode.picture(y)).mean(),
