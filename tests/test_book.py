@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import unicodedata
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urljoin, urlparse
 
@@ -169,7 +170,8 @@ def test_terms_lead_to_the_glossary_and_back(site):
             if page == "glossary.html":
                 linked.setdefault(anchor, f"{name}.html")
     for term in terms:
-        entry = site.pages["glossary.html"].find(id="term-" + re.sub(r"[^\w.]+", "-", term))
+        plain = unicodedata.normalize("NFKD", term).encode("ascii", "ignore").decode()         # as Sphinx names it
+        entry = site.pages["glossary.html"].find(id="term-" + re.sub(r"[^\w.]+", "-", plain))
         assert entry is not None, term
         assert entry["id"] in linked, f"no chapter sets the term {term} in bold"
         back = [a["href"] for a in entry.find_next_sibling("dd").find_all("a")]

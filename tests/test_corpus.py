@@ -160,8 +160,10 @@ def test_a_clip_that_fails_is_named_and_the_others_are_kept(tmp_path, n_jobs):
     done = {p.name for p in tmp_path.rglob("*.flac")}
     log = tmp_path / "log"
     make(tmp_path / "noises", plan(), functools.partial(render, log=log))
-    assert {Path(line).name for line in log.read_text().split()} == {Path(p).name for p in plan().path} - done
-    assert n_jobs == 2 or len(done) == 5
+    again, missing = {Path(line).name for line in log.read_text().split()}, {Path(p).name for p in plan().path} - done
+    assert missing <= again
+    # A worker that is stopped after it wrote a clip, and before it said so, has its clip made again.
+    assert len(again - missing) < n_jobs and (n_jobs == 2 or len(done) == 5)
 
 
 SCRIPT = """
