@@ -235,20 +235,41 @@ def _read_musicxml(path):
     return [tuple(row) for row in rows if row[1] > row[0]]
 
 
-def _read_abc(path, number):
-    """``(onset, offset, pitch, part)`` of every note of a tune in a book of ABC notation."""
-    from music21 import converter, harmony
+def read_abc(tune):
+    """``(onset, offset, pitch, part)`` of every note of a tune in ABC notation, read by music21.
 
-    tune = re.search(rf"^X: *{number}\s.*?(?=^X:|\Z)", path.read_text("latin-1"), re.M | re.S)[0]
-    tune = re.sub(r'"[^"\n]*"|\{[^}\n]*\}', "", tune)           # fingerings, which look like chords; ornaments
+    Parameters
+    ----------
+    tune : str
+
+    Returns
+    -------
+    list of tuple
+        Onset and offset in quarter notes, MIDI pitch, part. Tied notes are one; chord symbols are left out.
+
+    Raises
+    ------
+    Exception
+        Whatever music21 raises when it cannot read it.
+    """
+    from music21 import converter, harmony, stream
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")                         # bars that do not add up, as in the book
         parsed = converter.parse(tune, format="abc", forceSource=True)
+    parts = parsed.parts if isinstance(parsed, stream.Score) and len(parsed.parts) else [parsed]
     return [
-        (float(note.offset), float(note.offset + note.quarterLength), pitch.midi, 0)
-        for note in parsed.flatten().stripTies().notes if not isinstance(note, harmony.ChordSymbol)
+        (float(note.offset), float(note.offset + note.quarterLength), pitch.midi, part)
+        for part, voice in enumerate(parts) for note in voice.flatten().stripTies().notes
+        if not isinstance(note, harmony.ChordSymbol)
         for pitch in note.pitches if note.quarterLength > 0
     ]
+
+
+def _read_abc(path, number):
+    """Notes of a tune in a book of ABC notation."""
+    tune = re.search(rf"^X: *{number}\s.*?(?=^X:|\Z)", path.read_text("latin-1"), re.M | re.S)[0]
+    return read_abc(re.sub(r'"[^"\n]*"|\{[^}\n]*\}', "", tune))              # fingerings, which look like chords; ornaments
 
 
 # ---------------------------------------------------------------------------------------- playing
