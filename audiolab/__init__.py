@@ -8,7 +8,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["audio", "synth", "measure", "plots", "claims", "corpus", "batch", "preprocess", "features", "vocode",
-                "augment", "corpora", "pronounce", "ctc", "decode", "metrics", "models", "training", "recipes",
+                "augment", "corpora", "scores", "pronounce", "ctc", "decode", "metrics", "models", "training", "recipes",
                 "explain", "stream", "widgets", "checks", "checkup", "paths"],
     submod_attrs={
         "audio": ["AudioError", "info", "load", "play", "save"],

@@ -119,18 +119,33 @@ class NGram:
     Taught in: notebooks/04_speech_recognition.ipynb, "Which text is the most probable?"
     """
 
+    size, doubt = len(LETTERS) + 1, 1                           # of Witten and Bell; more trusts long memories less
+
     def __init__(self, texts, order=6):
         if order < 1:
             raise ValueError(f"order={order}: at least 1.")
         self.order, self.counts = order, {}
         for text in texts:
-            units = (*to_units(text), ctc.BLANK)                # which ends a text
+            units = self.units(text)
             for i, unit in enumerate(units):
                 for n in range(min(i, order - 1) + 1):
-                    self.counts.setdefault(units[i - n : i], Counter())[unit] += 1
+                    self.count(units[i - n : i], unit)
         if not self.counts:
             raise ValueError("There is no text to learn from.")
         self.known = {}                                         # what `next` has answered
+
+    @staticmethod
+    def units(text):
+        """The units of a text, a tuple, and what ends it."""
+        return (*to_units(text), ctc.BLANK)
+
+    def count(self, before, unit):
+        """Note that a unit followed."""
+        self.counts.setdefault(before, Counter())[unit] += 1
+
+    def followed(self, before):
+        """How often each unit followed: a dict, empty where nothing is known."""
+        return self.counts.get(before, {})
 
     def next(self, before):
         """Log-probabilities of the unit after `before`, a tuple of units; index 0 is the end. [1 + letters]."""
@@ -142,11 +157,11 @@ class NGram:
         return self.known[before]
 
     def _next(self, before):
-        p = np.full(len(LETTERS) + 1, 1 / (len(LETTERS) + 1))
+        p = np.full(self.size, 1 / self.size)
         for n in range(len(before) + 1):
-            found = self.counts.get(before[len(before) - n:])
+            found = self.followed(before[len(before) - n:])
             if found:
-                p *= len(found)
+                p *= self.doubt * len(found)
                 for unit, count in found.items():
                     p[unit] += count
                 p /= p.sum()
@@ -157,8 +172,8 @@ class NGram:
 
         Taught in: notebooks/04_speech_recognition.ipynb, "Which text is the most probable?"
         """
-        units = tuple(to_units(text))
-        return float(sum(self.next(units[:i])[unit] for i, unit in enumerate((*units, ctc.BLANK))))
+        units = self.units(text)
+        return float(sum(self.next(units[:i])[unit] for i, unit in enumerate(units)))
 
 
 def beam_search(log_probs, lengths, lm=None, width=16, weight=0.5):

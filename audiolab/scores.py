@@ -406,13 +406,14 @@ def to_grid(notes, step=0.5):
         raise ScoreError("There are no notes: a grid needs one at least.")
     if notes.part.max() >= len(VOICES):
         raise ScoreError(f"There are {notes.part.max() + 1} parts, and {len(VOICES)} voices on the grid: choose four.")
-    first = np.ceil(notes.onset / step - 1e-6).astype(int)      # points of the grid on which it sounds
-    after = np.ceil(notes.offset / step - 1e-6).astype(int)
+    first = np.ceil(notes.onset.to_numpy() / step - 1e-6).astype(int)       # points of the grid on which it sounds
+    after = np.ceil(notes.offset.to_numpy() / step - 1e-6).astype(int)
+    pitch, part = notes.pitch.to_numpy(), notes.part.to_numpy()
     owner = np.full((_steps(notes.offset.max(), step), len(VOICES)), -1)        # which note each voice sounds
-    for i in notes.assign(first=first).sort_values(["pitch", "first"]).index:   # higher ones take over
-        owner[first[i] : after[i], notes.part[i]] = i
+    for i in np.lexsort((first, pitch)):                        # higher ones take over
+        owner[first[i] : after[i], part[i]] = i
     begins = np.diff(owner, axis=0, prepend=-1) != 0
-    return np.where(owner < 0, REST, np.where(begins, notes.pitch.to_numpy()[owner], HOLD))
+    return np.where(owner < 0, REST, np.where(begins, pitch[owner], HOLD))
 
 
 def from_grid(grid, step=0.5):

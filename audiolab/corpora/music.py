@@ -127,6 +127,25 @@ def pieces(style):
     return tuple(name for name in names if not name.endswith("_old.mxl"))           # a copy of another
 
 
+@functools.cache
+def four_voices(seed=0):
+    """Bach's chorales in four parts, dealt to splits such that no melody is in two.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Names for `notes`: ``"train"``, about eight tenths of them, ``"validation"`` and ``"test"``.
+
+    Taught in: notebooks/07_music_generation.ipynb, "Who listens to whom?"
+    """
+    tables = {name: notes(name) for name in pieces("chorale")}
+    tables = {name: table for name, table in tables.items() if _fit("chorale", table, seconds=0)}
+    group = _groups(tables)
+    split = _deal_groups(np.random.default_rng(seed), {"chorale": list(tables)}, group)
+    return {side: tuple(name for name in tables if split[group[name]] == side)
+            for side in ("train", "validation", "test")}
+
+
 def notes(piece):
     """The notes of a piece, read from its score once and kept under ``data/raw/scores``.
 

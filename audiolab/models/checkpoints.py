@@ -8,7 +8,8 @@ CLASSES = {                                                     # and the module
     "CNN": "classify", "RNN": "classify", "CRNN": "classify", "DSCNN": "classify",
     "AudioTransformer": "classify", "WaveCNN": "classify", "CTCNet": "asr",
     "AttentionASR": "asr", "FrameNet": "asr", "TinyWhisper": "whisper", "Vocoder": "vocoder",
-    "FastSpeech": "tts", "Tacotron": "tacotron"}
+    "FastSpeech": "tts", "Tacotron": "tacotron",
+    "KeysLSTM": "music", "KeysTransformer": "music", "ChordTransformer": "music", "VoiceTransformer": "music"}
 
 
 def names():

@@ -1,19 +1,26 @@
 """Networks that go on with music: an LSTM, and a Transformer whose attention stands here in the open.
 
-Both say how probable the next thing is, given all before it. They differ in what a thing is. For `KeysNet` it is a time
+Both say how probable the next thing is, given all before it. They differ in what a thing is. For `KeysLSTM` it is a time
 step of 88 keys, each up or down on its own: *factorised*. For `ChordTransformer` it is one note, and the next note of
-the same chord knows of it: *joint*. Figures of the two kinds do not belong into one column.
+the same chord knows of it: *joint*. Figures of the two kinds do not belong into one column. `VoiceTransformer` writes
+four voices on a grid, one after the other or, when it may look both ways, those that are missing.
 """
 
 import math
 
+import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, scaled_dot_product_attention
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, pad, scaled_dot_product_attention
+from torch.nn.utils.rnn import pad_sequence
 
+from .. import decode, scores
+from ..scores import HOLD, KEYS, LOW, REST
 from .asr import mask
 
-KEYS = 88
+NONE = KEYS                         # in place of a key, where there is none
+FAR = 24                            # semitones: the widest step of a voice that has a number of its own
+SELDOM = -3.0                       # logit of a key before anything is learnt: 4 of 88 are down
 
 
 def attention(q, k, v, allowed=None):
@@ -103,7 +110,516 @@ class Block(nn.Module):
         q, k, v = self.ask(self.before(x)).view(b, n, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
         q, k = turned(q, place), turned(k, place)
         if cache is not None:
-            k, v = cache[:] = [torch.cat([old, new], dim=2) for old, new in zip(cache, (k, v), strict=True)] or [k, v]
+            k, v = (torch.cat([*old, new], dim=2) for old, new in zip(cache or ([], []), (k, v), strict=True))
+            cache[:] = [k], [v]
         h = scaled_dot_product_attention(q, k, v, allowed, is_causal=allowed is None)
         x = x + self.dropout(self.answer(h.transpose(1, 2).reshape(b, n, dim)))
         return x + self.dropout(self.think(self.between(x)))
+
+
+# ---------------------------------------------------------------------------------------- factorised
+
+
+class KeysLSTM(nn.Module):
+    """How probable is each key at the next step? The 88 answers do not know of each other.
+
+    Piano rolls ``[batch, time, 88]`` to logits ``[batch, time, 88]``: those of a step have seen all steps before it.
+
+    Parameters
+    ----------
+    dim : int
+        Numbers that it remembers.
+    layers : int
+    dropout : float
+
+    References
+    ----------
+    Hochreiter and Schmidhuber, "Long short-term memory", 1997.
+
+    Taught in: notebooks/07_music_generation.ipynb, "What does a network remember?"
+    """
+
+    def __init__(self, dim=256, layers=1, dropout=0.4):
+        super().__init__()
+        self.lstm = nn.LSTM(KEYS, dim, layers, batch_first=True)
+        self.heard, self.kept = nn.Dropout(dropout / 4), nn.Dropout(dropout)
+        self.head = nn.Linear(dim, KEYS)
+        nn.init.constant_(self.head.bias, SELDOM)
+
+    def forward(self, rolls):
+        past = pad(rolls, (0, 0, 1, 0))[:, :-1]                 # before the first step nothing sounds
+        h, _ = self.lstm(self.heard(past))
+        return self.head(self.kept(h))
+
+    @staticmethod
+    def batch(rolls):
+        """Piano rolls [time, 88] of any length as one, and how long each is: ``collate`` of `audiolab.training.fit`."""
+        whole = pad_sequence(list(rolls), batch_first=True)
+        return whole, (whole, torch.tensor([len(roll) for roll in rolls]))
+
+    @staticmethod
+    def loss(logits, y):
+        """Nats per time step, the mean over the steps."""
+        rolls, lengths = y
+        real = mask(lengths, rolls.shape[1])[..., 0]
+        return (keys_nll(logits, rolls) * real).sum() / real.sum()
+
+    @staticmethod
+    def by_step(logits, y):
+        """Nats of each time step, a tensor [time] for each piece: see `nll`."""
+        rolls, lengths = y
+        return [each[:n] for each, n in zip(keys_nll(logits, rolls), lengths, strict=True)]
+
+
+class KeysTransformer(nn.Module):
+    """As `KeysLSTM`, by attention over all steps before, and with a sense of intervals.
+
+    The logit of a key is a sum: one for the key, one for its pitch class, and one for the step to it from each of the
+    four highest keys of the chord before. So what is learnt about one chord holds for its neighbours, and a piece may
+    be learnt in all twelve keys.
+
+    ``(rolls [batch, time, 88], shifts [batch])`` to logits ``[batch, time, 88]``. A shift says by how many semitones
+    (modulo 12) a piece was transposed.
+
+    Parameters
+    ----------
+    dim, layers, heads, dropout
+        As of `NoteTransformer`.
+
+    Taught in: notebooks/07_music_generation.ipynb, "What does a network remember?"
+    """
+
+    VOICES = 4
+
+    def __init__(self, dim=128, layers=4, heads=4, dropout=0.2):
+        super().__init__()
+        self.start, self.roll = nn.Embedding(12, dim), nn.Linear(KEYS, dim)
+        self.was = nn.Embedding(self.VOICES * (KEYS + 1), dim)
+        nn.init.normal_(self.was.weight, std=0.3)
+        self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(layers))
+        self.norm, self.dropout = nn.LayerNorm(dim), nn.Dropout(dropout)
+        self.of_key, self.of_class = nn.Linear(dim, KEYS), nn.Linear(dim, 12)
+        self.of_step = nn.Linear(dim, self.VOICES * (2 * FAR + 1))
+        nn.init.constant_(self.of_key.bias, SELDOM)
+
+    def forward(self, x):
+        rolls, shifts = x
+        past = pad(rolls, (0, 0, 1, 0))[:, :-1]
+        keys = torch.arange(KEYS, device=rolls.device)
+        was = (past * (keys + 1)).topk(self.VOICES, dim=2).values.long() - 1    # the highest keys, from the top
+        was = torch.where(was < 0, NONE, was)
+        h = self.roll(past) + self.was(was + (KEYS + 1) * torch.arange(self.VOICES, device=was.device)).sum(dim=2)
+        h = self.dropout(torch.cat([self.start(shifts)[:, None], h[:, 1:]], dim=1))
+        place = torch.arange(h.shape[1], device=h.device).expand(len(h), -1)
+        for block in self.blocks:
+            h = block(h, place)
+        h = self.norm(h)
+        steps = for_steps(self.of_step(h).unflatten(2, (self.VOICES, -1)), was)
+        return self.of_key(h) + self.of_class(h)[..., (keys + LOW) % 12] + steps.sum(dim=2)
+
+    @staticmethod
+    def batch(rolls):
+        """As `KeysLSTM.batch`, with shifts of 0."""
+        whole, y = KeysLSTM.batch(rolls)
+        return (whole, torch.zeros(len(whole), dtype=torch.long)), y
+
+    loss, by_step = staticmethod(KeysLSTM.loss), staticmethod(KeysLSTM.by_step)
+
+
+def for_steps(values, was):
+    """A number for each of 88 keys, of those for the steps from a key to it: [..., 49] and [...] to [..., 88].
+
+    Steps go from -24 to 24 semitones. Farther keys, and all where there was none, get 0.
+    """
+    away = torch.arange(KEYS, device=was.device) - was[..., None] + FAR
+    near = (was[..., None] < NONE) & (away >= 0) & (away <= 2 * FAR)
+    return pad(values, (0, 1)).gather(-1, torch.where(near, away, 2 * FAR + 1))
+
+
+@torch.inference_mode()
+def nll(model, items, batch_size=16):
+    """Negative log-likelihood of each time step of pieces, given all before it: nats.
+
+    Parameters
+    ----------
+    model : KeysLSTM, KeysTransformer, ChordTransformer or causal VoiceTransformer
+    items : list of torch.Tensor
+        Pieces as the model's `batch` takes them: piano rolls, or tokens.
+    batch_size : int
+
+    Returns
+    -------
+    list of np.ndarray, shape [time]
+        Of a joint model, the sum over the tokens of a step.
+
+    Taught in: notebooks/07_music_generation.ipynb, "How well does a guess score?"
+    """
+    model.eval()
+    found = []
+    for i in range(0, len(items), batch_size):
+        x, y = model.batch(items[i : i + batch_size])
+        found += [each.numpy() for each in model.by_step(model(x), y)]
+    return found
+
+
+def per_step(nlls):
+    """The figure of the published table: the mean over all steps of all pieces but the first of each.
+
+    The first step has nothing before it; in the literature it is given, not predicted (Bai, Kolter and Koltun, "An
+    empirical evaluation of generic convolutional and recurrent networks for sequence modeling", 2018). A long piece
+    counts more than a short one.
+
+    Parameters
+    ----------
+    nlls : list of np.ndarray, shape [time]
+        As `nll` returns them.
+
+    Returns
+    -------
+    float
+        Nats per time step.
+
+    Taught in: notebooks/07_music_generation.ipynb, "How well does a guess score?"
+    """
+    return float(np.concatenate([each[1:] for each in nlls]).mean())
+
+
+def keys_nll(logits, rolls):
+    """Negative log-likelihood of each time step, keys independent of each other: [batch, time], nats.
+
+    ``- Σ_k x_k ln p_k + (1 - x_k) ln(1 - p_k)`` over the 88 keys.
+
+    Parameters
+    ----------
+    logits, rolls : torch.Tensor, shape [batch, time, 88]
+
+    Returns
+    -------
+    torch.Tensor, shape [batch, time]
+
+    Taught in: notebooks/07_music_generation.ipynb, "How well does a guess score?"
+    """
+    return binary_cross_entropy_with_logits(logits, rolls, reduction="none").sum(dim=2)
+
+
+# ---------------------------------------------------------------------------------------- joint, by counting
+
+
+class ChordNGram(decode.NGram):
+    """Counts which token of `ChordTransformer` follows which others, in all keys at once: the baseline to beat.
+
+    What came before is remembered by its distances in semitones from the last note in it, and so is what followed.
+    That is what counts would be had each piece been transposed to every key. Where no note came before, keys count.
+
+    Parameters
+    ----------
+    items : iterable of sequence of int
+        Tokens of pieces, as `ChordTransformer.tokens` makes them.
+    order : int
+        Tokens that a count spans, the next one included.
+    transposing : bool
+        Otherwise all is counted in the keys as they stand.
+
+    Taught in: notebooks/07_music_generation.ipynb, "How well does a guess score?"
+    """
+
+    size, doubt = KEYS + 1, 10                                  # by the validation pieces, as the order
+
+    def __init__(self, items, order=11, transposing=True):
+        self.transposing = transposing
+        super().__init__(items, order)
+
+    @staticmethod
+    def units(item):
+        """The tokens of a piece without the start."""
+        return tuple(int(token) for token in item[1:])
+
+    def count(self, before, unit):
+        zero, before = self._moved(before)
+        super().count(before, unit - zero if unit < KEYS else unit)
+
+    def followed(self, before):
+        zero, before = self._moved(before)
+        found = super().followed(before)
+        return {unit if unit == KEYS else unit + zero: count for unit, count in found.items()
+                if unit == KEYS or 0 <= unit + zero < KEYS}
+
+    def _next(self, before):
+        """As of `NGram`, with nothing for keys that cannot follow: those not below the last of a chord."""
+        p = np.exp(super()._next(before))
+        if before and before[-1] < KEYS:
+            p[before[-1] : KEYS] = 0
+        with np.errstate(divide="ignore"):
+            return np.log(p / p.sum())
+
+    def nll(self, items):
+        """Negative log-likelihood of each time step of pieces: as `nll`."""
+        found = []
+        for units in map(self.units, items):
+            each = [-self.next(units[max(0, i - self.order) : i])[unit] for i, unit in enumerate(units)]
+            ends = np.flatnonzero(np.array(units) == KEYS)
+            found.append(np.add.reduceat(each, [0, *ends[:-1] + 1]))
+        return found
+
+    def _moved(self, before):
+        """The last key in it, and what came before as distances from that."""
+        notes = [unit for unit in before if unit < KEYS] if self.transposing else []
+        zero = notes[-1] if notes else 0
+        return zero, tuple(unit - zero if unit < KEYS else unit for unit in before)
+
+
+# ---------------------------------------------------------------------------------------- joint, by attention
+
+
+class NoteTransformer(nn.Module):
+    """A Transformer that reads and writes notes: what `ChordTransformer` and `VoiceTransformer` have in common.
+
+    What it is told of a place is added up: which key sounds and of which pitch class it is, what happens there, which
+    voice's turn is next, and which key that voice had before. A note is named threefold too: its score is that of the
+    key, of its pitch class, and of the step from where the voice was. So what is learnt in one key helps in another.
+
+    A subclass says what its tokens are: 0 to 87 are the keys of the piano, further ones its own. Its `read` turns
+    tokens into those numbers, its `allowed` says what can be written.
+
+    Parameters
+    ----------
+    tokens, kinds, slots : int
+        How many tokens can be written, kinds of places there are, and turns of voices.
+    dim, layers, heads : int
+        Numbers per place, blocks, and how many things a block may look for at once.
+    dropout : float
+    """
+
+    def __init__(self, tokens, kinds, slots, dim=128, layers=4, heads=4, dropout=0.2):
+        super().__init__()
+        self.key, self.pitch_class = nn.Embedding(KEYS + 1, dim), nn.Embedding(13, dim)
+        self.kind, self.slot, self.was = nn.Embedding(kinds, dim), nn.Embedding(slots, dim), nn.Embedding(KEYS + 1, dim)
+        for table in (self.key, self.pitch_class, self.kind, self.slot, self.was):
+            nn.init.normal_(table.weight, std=0.3)
+        self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(layers))
+        self.norm, self.dropout = nn.LayerNorm(dim), nn.Dropout(dropout)
+        self.of_token, self.of_class = nn.Linear(dim, tokens), nn.Linear(dim, 12)
+        self.of_step = nn.Linear(dim, 2 * FAR + 1)
+
+    def forward(self, tokens, cache=None):
+        """Scores of the next tokens.
+
+        Parameters
+        ----------
+        tokens : torch.Tensor of int, shape [batch, n]
+            From the start on, also where a cache knows some of them.
+        cache : list, optional
+            Empty before the first call. It keeps the keys and values of the blocks, so that only what is new since the
+            last call is computed.
+
+        Returns
+        -------
+        torch.Tensor, shape [batch, new, tokens]
+            Logits; -inf for what cannot come next. Without a cache, new is n.
+
+        Taught in: notebooks/07_music_generation.ipynb, "Who listens to whom?"
+        """
+        known = cache[0][0][0].shape[2] if cache else 0
+        if cache == []:
+            cache.extend([] for _ in self.blocks)
+        key, kind, step, slot, was = (each[:, known:] for each in self.read(tokens))
+        pitch_class = torch.where(key < NONE, (key + LOW) % 12, 12)
+        h = self.dropout(self.key(key) + self.pitch_class(pitch_class) + self.kind(kind) + self.slot(slot)
+                         + self.was(was))
+        look = self.look(tokens, known)
+        for i, block in enumerate(self.blocks):
+            h = block(h, step, look, cache[i] if cache else None)
+        return self.scores(self.norm(h), was).masked_fill(~self.allowed(tokens[:, known:], slot, was), -math.inf)
+
+    def look(self, tokens, known):
+        """Who may look where; None stands for `causal`, of which torch has a quicker one."""
+        return causal(tokens.shape[1] - known, tokens.shape[1]).to(tokens.device) if known else None
+
+    def scores(self, h, was):
+        """Logits of all tokens, [batch, n, tokens]: a key's is the sum of three."""
+        keys = torch.arange(KEYS, device=h.device)
+        own, steps = self.of_token(h), for_steps(self.of_step(h), was)
+        notes = own[..., :KEYS] + self.of_class(h)[..., (keys + LOW) % 12] + steps
+        return torch.cat([notes, own[..., KEYS:]], dim=2)
+
+    @staticmethod
+    def loss(logits, wanted):
+        """Nats per token, mean over those that are asked for: -100 is not."""
+        return cross_entropy(logits.transpose(1, 2), wanted, ignore_index=-100)
+
+    def by_step(self, logits, wanted):
+        """Nats of each time step, a tensor [time] for each piece: those of its tokens, added up. See `nll`."""
+        each = cross_entropy(logits.transpose(1, 2), wanted, ignore_index=-100, reduction="none")
+        return [torch.zeros(int(step.max()) + 1).scatter_add_(0, step, one[: len(step)])
+                for one, step in zip(each, map(self.steps_of, wanted), strict=True)]
+
+
+class ChordTransformer(NoteTransformer):
+    """Goes on with chords: from the top down, note after note, each knowing those above it and all chords before.
+
+    Tokens are the keys 0 to 87 and `END`, which ends a chord. They are a code of the 88 keys with exactly one text for
+    each set: within a chord only lower keys can follow, everything else has probability 0. So the product of the
+    probabilities of a chord's tokens is a distribution over all ``2^88`` sets, and its negative logarithm may stand
+    beside that of any other joint model. Before the first chord stands ``START + shift``, which says by how many
+    semitones (modulo 12) the piece was transposed.
+
+    Parameters
+    ----------
+    dim, layers, heads, dropout
+        As of `NoteTransformer`.
+
+    Taught in: notebooks/07_music_generation.ipynb, "Who listens to whom?"
+    """
+
+    END, START, SLOTS = 88, 89, 8
+
+    def __init__(self, **sizes):
+        super().__init__(tokens=self.END + 1, kinds=14, slots=self.SLOTS, **sizes)
+
+    @classmethod
+    def tokens(cls, steps, shift=0):
+        """The tokens of pitches per step, as `audiolab.corpora.remote.jsb` has them. A tensor [1 + notes + steps].
+
+        Raises
+        ------
+        ScoreError
+            If a pitch is no key of a piano.
+
+        Taught in: notebooks/07_music_generation.ipynb, "How well does a guess score?"
+        """
+        rolls = scores.roll_of(steps)
+        return torch.tensor([cls.START + shift % 12, *(token for row in rolls for token in (
+            *np.flatnonzero(row)[::-1].tolist(), cls.END))])
+
+    @classmethod
+    def steps(cls, tokens):
+        """The way back: a list of tuples of ascending pitches. What comes after the last `END` is no chord yet."""
+        steps, chord = [], []
+        for token in tokens[1:].tolist():
+            if token == cls.END:
+                steps.append(tuple(sorted(chord)))
+                chord = []
+            else:
+                chord.append(token + LOW)
+        return steps
+
+    def read(self, tokens):
+        """Key and kind of each token; step, slot (notes from the top) and key before of what comes after it."""
+        at = torch.arange(tokens.shape[1], device=tokens.device)
+        ends = tokens >= self.END
+        step = (tokens == self.END).cumsum(dim=1)
+        slot = (at - torch.where(ends, at, 0).cummax(dim=1).values).clamp(max=self.SLOTS - 1)
+        # `last[b, t, s]`: the key that stood at slot s of the latest step before t that had one.
+        last = tokens.new_full((len(tokens), int(step.max()) + 2, self.SLOTS), -1)
+        b, i = torch.nonzero(~ends, as_tuple=True)
+        last[b, step[b, i - 1] + 1, slot[b, i - 1]] = tokens[b, i]
+        at = torch.arange(last.shape[1], device=tokens.device)[:, None]
+        last = last.gather(1, torch.where(last >= 0, at, 0).cummax(dim=1).values)
+        was = last[torch.arange(len(tokens), device=tokens.device)[:, None], step, slot]
+        return tokens.clamp(max=NONE), (tokens - NONE + 1).clamp(min=0), step, slot, torch.where(was < 0, NONE, was)
+
+    def allowed(self, tokens, slot, was):
+        """Keys below the last of the chord, and the chord's end."""
+        return torch.arange(self.END + 1, device=tokens.device) % self.END < tokens.clamp(max=self.END)[..., None]
+
+    @classmethod
+    def steps_of(cls, wanted):
+        """Which step each token that is asked for belongs to."""
+        ends = (wanted[wanted >= 0] == cls.END).long()
+        return ends.cumsum(dim=0) - ends
+
+    @classmethod
+    def batch(cls, items):
+        """Tokens of any length as one: what goes in, and what is to come out. ``collate`` of `training.fit`."""
+        whole = pad_sequence([item for item in items], batch_first=True, padding_value=cls.END)
+        lengths = torch.tensor([len(item) for item in items])
+        wanted = whole[:, 1:].masked_fill(mask(lengths - 1, whole.shape[1] - 1)[..., 0] == 0, -100)
+        return whole[:, :-1], wanted
+
+
+class VoiceTransformer(NoteTransformer):
+    """Goes on with four voices on a grid, soprano first; or, not causal, fills in what is missing.
+
+    Tokens are the keys 0 to 87 where a voice strikes a note, `HELD`, `RESTS`, and `END` of the piece, in the order of
+    steps, and in a step from the soprano down. A causal network begins with `START`. One that is not looks before and
+    after, and says what may stand at each `MISSING`.
+
+    Parameters
+    ----------
+    causal : bool
+    dim, layers, heads, dropout
+        As of `NoteTransformer`.
+
+    References
+    ----------
+    Huang et al., "Counterpoint by convolution", 2017, for filling in; Hadjeres, Pachet and Nielsen, "DeepBach", 2017.
+
+    Taught in: notebooks/07_music_generation.ipynb, "Can it answer a voice?"
+    """
+
+    HELD, RESTS, END, START, MISSING, FILL = range(KEYS, KEYS + 6)
+    SLOTS = 2 * len(scores.VOICES)
+
+    def __init__(self, causal=True, **sizes):
+        super().__init__(tokens=self.END + 1, kinds=7, slots=self.SLOTS, **sizes)
+        self.causal = causal
+
+    @classmethod
+    def tokens(cls, grid):
+        """The tokens of voices on a grid [time, 4], as `audiolab.scores.to_grid` makes it: a tensor [4 time].
+
+        Raises
+        ------
+        ScoreError
+            As `audiolab.scores.from_grid`.
+
+        Taught in: notebooks/07_music_generation.ipynb, "Who listens to whom?"
+        """
+        scores.from_grid(grid)                                  # which refuses what is none
+        grid = torch.as_tensor(np.asarray(grid)).flatten()
+        return torch.where(grid == HOLD, cls.HELD, torch.where(grid == REST, cls.RESTS, grid - LOW))
+
+    @classmethod
+    def grid(cls, tokens):
+        """The way back: a grid [time, 4] of tokens without `START` and `END`, whole steps only."""
+        tokens = tokens[: len(tokens) // 4 * 4].reshape(-1, 4)
+        return torch.where(tokens == cls.HELD, HOLD, torch.where(tokens == cls.RESTS, REST, tokens + LOW)).numpy()
+
+    def read(self, tokens):
+        """Sounding key and kind of each token; step, slot (voice, on or off the beat), and key before of a place.
+
+        The place is the next one in a causal network, else the token's own.
+        """
+        b, n = tokens.shape
+        cells = tokens[:, self.causal:]
+        grid = pad(cells, (0, -cells.shape[1] % 4), value=self.FILL).view(b, -1, 4)
+        at = torch.arange(grid.shape[1], device=tokens.device)[:, None]
+        struck = grid.gather(1, torch.where(grid != self.HELD, at, 0).cummax(dim=1).values)
+        sounds = struck.clamp(max=NONE).flatten(1)[:, : cells.shape[1]]
+        key = pad(sounds, (int(self.causal), 0), value=NONE)
+        at = torch.arange(n, device=tokens.device).expand(b, n)
+        slot = at % 4 + 4 * (at // 4 % 2)
+        return key, (tokens - NONE + 1).clamp(min=0), at // 4, slot, pad(sounds, (4, 0), value=NONE)[:, :n]
+
+    def allowed(self, tokens, slot, was):
+        """All keys and rests; a voice holds what it has; a piece ends with a whole step."""
+        can = tokens.new_ones((*tokens.shape, self.END + 1), dtype=torch.bool)
+        if self.causal:
+            can[..., self.HELD], can[..., self.END] = was < NONE, slot % 4 == 0
+        return can
+
+    def look(self, tokens, known):
+        return super().look(tokens, known) if self.causal else (tokens != self.FILL)[:, None, None]
+
+    @staticmethod
+    def steps_of(wanted):
+        """Which step each token that is asked for belongs to; the piece's end is one of its own."""
+        return torch.arange(int((wanted >= 0).sum())) // 4
+
+    def batch(self, items):
+        """Tokens of any length as one: what goes in, and what is to come out. ``collate`` of `training.fit`."""
+        if self.causal:
+            items = [pad(pad(item, (1, 0), value=self.START), (0, 1), value=self.END) for item in items]
+        whole = pad_sequence(items, batch_first=True, padding_value=self.FILL)
+        wanted = whole.masked_fill(whole == self.FILL, -100)
+        return (whole[:, :-1], wanted[:, 1:]) if self.causal else (whole, wanted)

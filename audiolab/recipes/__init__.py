@@ -4,7 +4,7 @@ A recipe names a corpus, what is computed of it, a network, and how that is trai
 weights and a card, `evaluate` measures the kept weights again.
 """
 
-from . import attending, naming, phones, speaking, vocoding, whispering, writing
+from . import attending, composing, naming, phones, speaking, vocoding, whispering, writing
 from .naming import (
     SILENCE,
     Recipe,
@@ -25,10 +25,10 @@ from .naming import (
 )
 from .writing import Transcription
 
-MODULES = (naming, writing, phones, whispering, vocoding, speaking, attending)
+MODULES = (naming, writing, phones, whispering, vocoding, speaking, attending, composing)
 RECIPES = {name: recipe for module in MODULES for name, recipe in module.RECIPES.items()}
 
-__all__ = ["RECIPES", "SILENCE", "Recipe", "Transcription", "attending", "data", "evaluate", "find", "hidden", "loss",
+__all__ = ["RECIPES", "SILENCE", "Recipe", "Transcription", "attending", "composing", "data", "evaluate", "find", "hidden", "loss",
            "measured", "moved", "only_test", "phones", "retold", "retuned", "samples", "score", "semitones", "speaking",
            "tensors", "train", "transposed", "vocoding", "whispering", "word_picture", "writing"]
 
