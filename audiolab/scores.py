@@ -2,7 +2,7 @@
 
 The notes of a piece are a table: `onset` and `offset` in quarter notes from the beginning, `pitch` (MIDI number, A4 =
 69), `part` (0 for the highest staff), as `audiolab.corpora.music.notes` reads them. From there they become a MIDI file,
-a piano roll, a list of events, a line of ABC, or four voices on a grid, which is what the chapter's Transformer composes.
+a piano roll, a list of events, a line of ABC, or four voices on a grid, which is what the chapter's Transformer writes.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ import pandas as pd
 from .corpora import music
 
 LOW, KEYS = 21, 88                  # A0, the lowest of a piano's keys
-REST, HOLD = -1, -2                 # what a voice may do besides striking a note
+REST, HOLD, MISSING = -1, -2, -3    # what a voice may do besides striking a note; and what is to be filled in
 VOICES = ("soprano", "alto", "tenor", "bass")
 COLUMNS = ("onset", "offset", "pitch", "part")
 TICKS = 480                         # of a MIDI file, per quarter note
@@ -445,7 +445,7 @@ def from_grid(grid, step=0.5):
         for t, value in enumerate(voice.tolist()):
             if value == HOLD:
                 if not rows or rows[-1][3] != part or rows[-1][1] != t:
-                    raise ScoreError(f"The {VOICES[part]} holds at step {t}, where nothing sounds: strike a note first.")
+                    raise ScoreError(f"The {VOICES[part]} holds at step {t} where nothing sounds: strike a note first.")
                 rows[-1][1] = t + 1
             elif LOW <= value < LOW + KEYS:
                 rows.append([t, t + 1, value, part])

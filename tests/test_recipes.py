@@ -10,7 +10,8 @@ import torch
 
 from audiolab import cli, corpus, models, paths, recipes, training
 from audiolab.corpora import remote, scenes, speech
-from audiolab.recipes import RECIPES, Recipe, writing
+from audiolab.models import music
+from audiolab.recipes import RECIPES, Recipe, composing, writing
 
 CHECKPOINTS = models.names()
 
@@ -44,8 +45,9 @@ def test_all_checkpoints_together_are_small():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_a_checkpoint_is_worth_what_its_card_says(name):
-    if name == "keywords-dscnn-fsdd" and not remote.at_hand("fsdd"):
-        pytest.skip("needs AUDIOLAB_MIRROR")
+    for ending, published in (("dscnn-fsdd", "fsdd"), ("-jsb", "jsb-chorales")):
+        if name.endswith(ending) and not remote.at_hand(published):
+            pytest.skip("needs AUDIOLAB_MIRROR")
     said, found = models.load(name)[1]["metrics"]["test"], recipes.evaluate(name)
     assert said.keys() == found.keys() and said["clips"] == found["clips"]
     slack = 1.5 / said["clips"]                                 # a clip on the border, on another processor
@@ -83,6 +85,31 @@ def test_the_bounds_of_the_curriculum_stand_on_the_cards():
         assert card[name]["metrics"]["silence"]["invented"] == 0
     judge = card["phonemes-framenet-american"]["metrics"]["test"]
     assert judge["per"] <= 0.1 and judge["onset_ms"] <= 20
+
+
+def test_those_that_compose_are_worth_what_was_promised():
+    card = {name: models.load(name)[1]["metrics"] for name in RECIPES if name.split("-")[0] in
+            ("keys", "chorales", "voices")}
+    factorised = {name: card[name]["test"]["nll"] for name in ("keys-lstm-jsb", "keys-transformer-jsb")}
+    assert factorised["keys-lstm-jsb"] <= 8.33 and min(factorised.values()) <= 7.72
+    assert card["chorales-transformer-jsb"]["test"]["nll"] <= 4.8
+    for name in ("chorales-transformer-jsb", "chorales-transformer-scores", "voices-transformer-scores"):
+        written = card[name]["written"]
+        for count in ("longest", "share_9"):                    # copies no more than a piece that nobody learnt from
+            assert written[count] <= written[f"{count}_test"], (name, count)
+    for name in ("chorales-transformer-jsb", "chorales-transformer-scores"):
+        written = card[name]["written"]
+        for count in ("longest_soprano", "share_soprano_24"):
+            assert written[count] <= written[f"{count}_test"], (name, count)
+
+
+@pytest.mark.slow
+def test_the_joint_network_beats_counting():
+    if not remote.at_hand("jsb-chorales"):
+        pytest.skip("needs AUDIOLAB_MIRROR")
+    counts = music.ChordNGram(composing.chords("train"))
+    counted = music.per_step(counts.nll(composing.chords("test")))
+    assert models.load("chorales-transformer-jsb")[1]["metrics"]["test"]["nll"] < counted < 5.6
 
 
 @pytest.mark.slow

@@ -288,7 +288,8 @@ def read_abc(tune):
 def _read_abc(path, number):
     """Notes of a tune in a book of ABC notation."""
     tune = re.search(rf"^X: *{number}\s.*?(?=^X:|\Z)", path.read_text("latin-1"), re.M | re.S)[0]
-    return read_abc(re.sub(r'"[^"\n]*"|\{[^}\n]*\}', "", tune))              # fingerings, which look like chords; ornaments
+    tune = re.sub(r'"[^"\n]*"|\{[^}\n]*\}', "", tune)           # fingerings, which look like chords; ornaments
+    return read_abc(tune)
 
 
 # ---------------------------------------------------------------------------------------- playing

@@ -1,9 +1,10 @@
 """Networks that go on with music: an LSTM, and a Transformer whose attention stands here in the open.
 
-Both say how probable the next thing is, given all before it. They differ in what a thing is. For `KeysLSTM` it is a time
-step of 88 keys, each up or down on its own: *factorised*. For `ChordTransformer` it is one note, and the next note of
-the same chord knows of it: *joint*. Figures of the two kinds do not belong into one column. `VoiceTransformer` writes
-four voices on a grid, one after the other or, when it may look both ways, those that are missing.
+They say how probable the next thing is, given all before it. They differ in what a thing is. For `KeysLSTM` and
+`KeysTransformer` it is a time step of 88 keys, each up or down on its own: *factorised*. For `ChordTransformer` it is
+one note, and the next note of the same chord knows of it: *joint*. Figures of the two kinds do not belong into one
+column. `VoiceTransformer` writes four voices on a grid, one after the other or, when it may look both ways, those that
+are missing.
 """
 
 import math
@@ -15,11 +16,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from torch.nn.utils.rnn import pad_sequence
 
 from .. import decode, scores
-from ..scores import HOLD, KEYS, LOW, REST
+from ..scores import HOLD, KEYS, LOW, MISSING, REST, ScoreError
 from .asr import mask
 
 NONE = KEYS                         # in place of a key, where there is none
 FAR = 24                            # semitones: the widest step of a voice that has a number of its own
+WINDOW = 64                         # steps that a network sees at once which fills in
 SELDOM = -3.0                       # logit of a key before anything is learnt: 4 of 88 are down
 
 
@@ -492,6 +494,11 @@ class ChordTransformer(NoteTransformer):
             *np.flatnonzero(row)[::-1].tolist(), cls.END))])
 
     @classmethod
+    def written(cls, tokens):
+        """How many whole steps each of a batch of tokens [batch, n] has: [batch]."""
+        return (tokens == cls.END).sum(dim=1)
+
+    @classmethod
     def steps(cls, tokens):
         """The way back: a list of tuples of ascending pitches. What comes after the last `END` is no chord yet."""
         steps, chord = [], []
@@ -520,7 +527,8 @@ class ChordTransformer(NoteTransformer):
 
     def allowed(self, tokens, slot, was):
         """Keys below the last of the chord, and the chord's end."""
-        return torch.arange(self.END + 1, device=tokens.device) % self.END < tokens.clamp(max=self.END)[..., None]
+        unit = torch.arange(self.END + 1, device=tokens.device)
+        return (unit < tokens.clamp(max=self.END)[..., None]) | (unit == self.END)
 
     @classmethod
     def steps_of(cls, wanted):
@@ -580,6 +588,16 @@ class VoiceTransformer(NoteTransformer):
         return torch.where(grid == HOLD, cls.HELD, torch.where(grid == REST, cls.RESTS, grid - LOW))
 
     @classmethod
+    def start(cls, grid=None):
+        """Tokens that begin a piece, or those of one that is to go on."""
+        return torch.tensor([cls.START, *([] if grid is None else cls.tokens(grid).tolist())])
+
+    @classmethod
+    def written(cls, tokens):
+        """How many whole steps a batch of tokens [batch, n] has: [batch]."""
+        return torch.full((len(tokens),), (tokens.shape[1] - 1) // 4)
+
+    @classmethod
     def grid(cls, tokens):
         """The way back: a grid [time, 4] of tokens without `START` and `END`, whole steps only."""
         tokens = tokens[: len(tokens) // 4 * 4].reshape(-1, 4)
@@ -623,3 +641,190 @@ class VoiceTransformer(NoteTransformer):
         whole = pad_sequence(items, batch_first=True, padding_value=self.FILL)
         wanted = whole.masked_fill(whole == self.FILL, -100)
         return (whole[:, :-1], wanted[:, 1:]) if self.causal else (whole, wanted)
+
+
+# ---------------------------------------------------------------------------------------- writing
+
+
+def probabilities(logits, temperature=1.0, top_k=None, top_p=None):
+    """What may be drawn, and how often: logits made more or less daring, and cut.
+
+    Parameters
+    ----------
+    logits : torch.Tensor, shape [..., tokens]
+    temperature : float
+        The logits are divided by it, so that 0 leaves the most probable alone, below 1 is more careful than what was
+        learnt, above 1 more daring.
+    top_k : int, optional
+        Only the k most probable stay.
+    top_p : float, optional
+        Only the most probable stay whose sum just reaches p (nucleus sampling).
+
+    Returns
+    -------
+    torch.Tensor, shape of `logits`
+        Sums are 1.
+
+    Raises
+    ------
+    ValueError
+        If the temperature is negative, `top_k` below 1, or `top_p` not above 0 and at most 1.
+
+    References
+    ----------
+    Holtzman et al., "The curious case of neural text degeneration", 2020.
+
+    Taught in: notebooks/07_music_generation.ipynb, "How daring may it be?"
+    """
+    if not 0 <= temperature < math.inf:
+        raise ValueError(f"The temperature is 0 or more, not {temperature}.")
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"top_k={top_k}: at least 1 token has to stay.")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p={top_p}: a share above 0, 1 at most.")
+    ranks = logits.argsort(dim=-1, descending=True, stable=True)
+    if temperature == 0:
+        return torch.zeros_like(logits).scatter(-1, ranks[..., :1], 1.0)
+    p = (logits / temperature).softmax(dim=-1).gather(-1, ranks)                # the most probable first
+    if top_k is not None:
+        p[..., top_k:] = 0
+    if top_p is not None:
+        p = p / p.sum(dim=-1, keepdim=True)
+        p = p.masked_fill(p.cumsum(dim=-1) - p >= top_p, 0)     # those before it have reached p already
+    return torch.zeros_like(p).scatter(-1, ranks, p / p.sum(dim=-1, keepdim=True))
+
+
+@torch.inference_mode()
+def go_on(model, tokens, steps, seed=0, cached=True, **daring):
+    """Write tokens, one after the other, each drawn by what the model says.
+
+    Parameters
+    ----------
+    model : ChordTransformer or causal VoiceTransformer
+    tokens : torch.Tensor of int, shape [batch, n]
+        What there is: the start at least.
+    steps : int
+        How many steps the pieces are to have, those that there are included. A piece does not end before.
+    seed : int
+    cached : bool
+        Keep keys and values of what was read, instead of computing all again for each token.
+    **daring
+        `temperature`, `top_k`, `top_p` of `probabilities`.
+
+    Returns
+    -------
+    torch.Tensor of int, shape [batch, longer]
+        With what there was. Pieces that reach the number earlier than others go on until all have.
+
+    Raises
+    ------
+    ValueError
+        As `probabilities`.
+
+    Taught in: notebooks/07_music_generation.ipynb, "How daring may it be?"
+    """
+    model.eval()
+    cache, generator = [] if cached else None, torch.Generator().manual_seed(seed)
+    while int(model.written(tokens).min()) < steps:
+        logits = model(tokens, cache)[:, -1]
+        if isinstance(model, VoiceTransformer):
+            logits[:, model.END] = -math.inf
+        drawn = torch.multinomial(probabilities(logits, **daring), 1, generator=generator)
+        tokens = torch.cat([tokens, drawn], dim=1)
+    return tokens
+
+
+def compose(model, steps=64, prompt=None, seed=0, **daring):
+    """A piece in four voices, or how one goes on.
+
+    Parameters
+    ----------
+    model : causal VoiceTransformer
+    steps : int
+        Of the grid, to be written: 64 eighths are eight bars.
+    prompt : array_like of int, shape [time, 4], optional
+        What it goes on with, as `audiolab.scores.to_grid` makes it.
+    seed, **daring
+        As of `go_on`.
+
+    Returns
+    -------
+    np.ndarray of int, shape [time + steps, 4]
+        The prompt and what follows.
+
+    Raises
+    ------
+    ScoreError
+        If the prompt is empty, or no grid.
+    ValueError
+        If `steps` is below 1, and as `probabilities`.
+
+    Taught in: notebooks/07_music_generation.ipynb, "How daring may it be?"
+    """
+    if steps < 1:
+        raise ValueError(f"steps={steps}: at least 1 step is to be written.")
+    if prompt is not None and not np.size(prompt):
+        raise ScoreError("The prompt is empty: give it a step at least, or leave it out to begin a new piece.")
+    before = 0 if prompt is None else len(prompt)
+    return model.grid(go_on(model, model.start(prompt)[None], before + steps, seed, **daring)[0, 1:])
+
+
+@torch.inference_mode()
+def fill_in(model, grid, rounds=40, seed=0, **daring):
+    """Write what is missing in a piece, by annealed Gibbs sampling.
+
+    At first all that is missing is drawn at once, each place for itself, which sounds accordingly. Then, round after
+    round, a part of it is taken away again and drawn anew, given what stays: all in the beginning, fewer and fewer
+    towards the end. Pieces of more than 64 steps are filled in from left to right, 32 steps at a time.
+
+    Parameters
+    ----------
+    model : VoiceTransformer, not causal
+    grid : array_like of int, shape [time, 4]
+        As `audiolab.scores.to_grid` makes it, with `audiolab.scores.MISSING` (-3) where something is to be written.
+    rounds : int
+    seed : int
+    **daring
+        `temperature`, `top_k`, `top_p` of `probabilities`.
+
+    Returns
+    -------
+    np.ndarray of int, shape [time, 4]
+        The grid, unchanged where nothing was missing; but where something was to be held that is now a rest, it rests.
+
+    Raises
+    ------
+    ScoreError
+        If what is not missing is no grid, there is no step in it, or nothing is missing.
+    ValueError
+        If `rounds` is below 1, and as `probabilities`.
+
+    References
+    ----------
+    Huang et al., "Counterpoint by convolution", 2017; Yao et al., "On the equivalence between deep NADE and generative
+    stochastic networks", 2014.
+
+    Taught in: notebooks/07_music_generation.ipynb, "Can it answer a voice?"
+    """
+    if rounds < 1:
+        raise ValueError(f"rounds={rounds}: at least 1.")
+    grid = np.asarray(grid)
+    gaps = grid == MISSING
+    if not gaps.any():
+        raise ScoreError("Nothing is missing: write scores.MISSING where something is to be filled in.")
+    tokens = model.tokens(np.where(gaps, LOW, grid))            # any key: what is missing may be held afterwards
+    tokens = tokens.masked_fill(torch.from_numpy(gaps).flatten(), model.MISSING)
+    generator = torch.Generator().manual_seed(seed)
+    for first in range(0, max(len(grid) - WINDOW // 2, 1), WINDOW // 2):
+        part = tokens[4 * first : 4 * (first + WINDOW)]         # a view: what is written here stands there
+        gap = part == model.MISSING
+        for i in range(rounds):
+            again = gap & (torch.rand(len(part), generator=generator) < 1 - i / rounds)
+            if again.any():
+                logits = model.eval()(part.masked_fill(again, model.MISSING)[None])[0, again]
+                logits[:, model.END] = -math.inf
+                part[again] = torch.multinomial(probabilities(logits, **daring), 1, generator=generator)[:, 0]
+    grid = model.grid(tokens)
+    for t, row in enumerate(grid):                              # nothing can be held where nothing sounds
+        row[(row == HOLD) & (grid[t - 1] == REST if t else True)] = REST
+    return grid

@@ -28,9 +28,10 @@ from .writing import Transcription
 MODULES = (naming, writing, phones, whispering, vocoding, speaking, attending, composing)
 RECIPES = {name: recipe for module in MODULES for name, recipe in module.RECIPES.items()}
 
-__all__ = ["RECIPES", "SILENCE", "Recipe", "Transcription", "attending", "composing", "data", "evaluate", "find", "hidden", "loss",
-           "measured", "moved", "only_test", "phones", "retold", "retuned", "samples", "score", "semitones", "speaking",
-           "tensors", "train", "transposed", "vocoding", "whispering", "word_picture", "writing"]
+__all__ = ["RECIPES", "SILENCE", "Recipe", "Transcription", "attending", "composing", "data", "evaluate", "find",
+           "hidden", "loss", "measured", "moved", "only_test", "phones", "retold", "retuned", "samples", "score",
+           "semitones", "speaking", "tensors", "train", "transposed", "vocoding", "whispering", "word_picture",
+           "writing"]
 
 
 def find(name):

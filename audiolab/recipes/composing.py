@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from .. import models, paths, scores, training
+from .. import counterpoint, models, paths, scores, training
 from ..corpora import music, remote
 from ..corpus import digest
-from ..models.music import KEYS, ChordTransformer, VoiceTransformer, nll, per_step
+from ..models.music import KEYS, ChordTransformer, VoiceTransformer, fill_in, go_on, nll, per_step
 from .naming import machine
 
 STEP = 0.5                      # quarter notes, of the voices on a grid
 RANGE = (36, 81)                # MIDI pitches, within which these are transposed
+DARING = dict(top_p=0.95)       # of what is written to be judged
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Composition:
     fit : dict
         Other options of `audiolab.training.fit`.
     seed : int
+    written : callable, optional
+        ``written(model)`` gives figures of what the model writes.
     note : str
         What else one must know.
     """
@@ -61,6 +64,7 @@ class Composition:
     arguments: dict = field(default_factory=dict)
     fit: dict = field(default_factory=dict)
     seed: int = 0
+    written: Callable | None = None
     note: str = ""
 
 
@@ -194,36 +198,134 @@ def by_gaps(model, pieces):
     return {"clips": len(pieces), "nll": float(np.mean(list(found.values()))), **found}
 
 
+def chords_written(model):
+    """What chords share with the training pieces that a model writes: as many and as long ones as those of the test.
+
+    Returns
+    -------
+    dict of str to float
+        See `copied`.
+
+    Taught in: notebooks/07_music_generation.ipynb, "Did it copy?"
+    """
+    splits = remote.jsb()
+    lengths = [len(steps) for steps in splits["test"]]
+    start = torch.full((len(lengths), 1), ChordTransformer.START)
+    tokens = go_on(model, start, max(lengths), **DARING)
+    pieces = [model.steps(one)[:n] for one, n in zip(tokens, lengths, strict=True)]
+    return copied(pieces, splits["test"], splits["train"])
+
+
+def voices_written(model):
+    """What is worth what a model composes: as many and as long pieces as those of the test, beside these.
+
+    Returns
+    -------
+    dict of str to float
+        See `copied` and `likeness`.
+
+    Taught in: notebooks/07_music_generation.ipynb, "Is it music?"
+    """
+    test, training = grids("test"), grids("train")
+    start = model.start()[None].repeat(len(test), 1)
+    tokens = go_on(model, start, max(map(len, test)), **DARING)
+    pieces = [model.grid(one[1:])[: len(grid)] for one, grid in zip(tokens, test, strict=True)]
+    return likeness(pieces, test, training) | copied(*([*map(counterpoint.quarters, grids)]
+                                                       for grids in (pieces, test, training)))
+
+
+def voices_filled(model):
+    """What is worth what a model fills in: the lower three voices of the test pieces, from their sopranos.
+
+    Returns
+    -------
+    dict of str to float
+        As `voices_written`.
+
+    Taught in: notebooks/07_music_generation.ipynb, "Can it answer a voice?"
+    """
+    test, training = grids("test"), grids("train")
+    pieces = []
+    for i, grid in enumerate(test):
+        hidden = grid.copy()
+        hidden[:, 1:] = scores.MISSING
+        pieces.append(fill_in(model, hidden, seed=i, **DARING))
+    return likeness(pieces, test, training) | copied(*([*map(counterpoint.quarters, grids)]
+                                                       for grids in (pieces, test, training)))
+
+
+def likeness(pieces, test, training):
+    """How like the training pieces are in four voices, beside how like real ones are that nobody learnt from.
+
+    Returns
+    -------
+    dict of str to float
+        `pitch_classes`, `melodic_intervals`, `harmonic_intervals`: the `counterpoint.distance` from the training's;
+        the faults per 100 quarter notes, as `counterpoint.fault_rates`. With ``_test`` after it: of the test pieces.
+
+    Taught in: notebooks/07_music_generation.ipynb, "Is it music?"
+    """
+    found = {}
+    for ending, some in (("", pieces), ("_test", test)):
+        for count in (counterpoint.pitch_classes, counterpoint.melodic_intervals, counterpoint.harmonic_intervals):
+            found[count.__name__ + ending] = counterpoint.distance(count(some), count(training))
+        found |= {name + ending: rate for name, rate in counterpoint.fault_rates(some).items()}
+    return found
+
+
+def copied(pieces, test, training):
+    """What pieces share with those of the training, beside what real ones share with them that nobody learnt from.
+
+    Returns
+    -------
+    dict of str to float
+        `longest`, `longest_soprano`: steps of the longest run that any piece shares; `median`, `median_soprano`: of
+        the median piece's; `share_9`, `share_soprano_24`: pieces that share a run of 9 steps, of 24 in the soprano
+        alone. With ``_test`` after it: of the test pieces.
+
+    Taught in: notebooks/07_music_generation.ipynb, "Did it copy?"
+    """
+    found = {}
+    for ending, some in (("", pieces), ("_test", test)):
+        runs = np.array(counterpoint.longest_runs(some, training))
+        tunes = np.array(counterpoint.longest_runs(*map(counterpoint.sopranos, (some, training))))
+        found |= {f"longest{ending}": int(runs.max()), f"median{ending}": float(np.median(runs)),
+                  f"share_9{ending}": int((runs >= 9).sum()), f"longest_soprano{ending}": int(tunes.max()),
+                  f"median_soprano{ending}": float(np.median(tunes)),
+                  f"share_soprano_24{ending}": int((tunes >= 24).sum())}
+    return found
+
+
 # ---------------------------------------------------------------------------------------- the recipes
 
 _PUBLISHED = dict(corpus="jsb-chorales", licence="compositions in the public domain; no licence named for the encoding",
                   measured=by_nll)
-_OWN = dict(corpus="music21-chorales", licence="CC-BY-4.0; scores: M. Greentree, by permission")
+_OWN = dict(corpus="music21-chorales", licence="CC-BY-4.0; scores: M. Greentree, by permission", pieces=voices,
+            model=models.VoiceTransformer)
+_FIT = dict(lr=1e-3, clip=1.0, weight_decay=0.05, batch_size=8)
+_ANY_KEY = "Each training piece is met in all twelve keys; validation and test as they stand."
 RECIPES = {
     "keys-lstm-jsb": Composition(
         **_PUBLISHED, title="says which keys come next, each on its own", pieces=rolls, model=models.KeysLSTM,
-        epochs=50, changed=as_written, fit=dict(lr=1e-2, clip=1.0, weight_decay=0.01, batch_size=8, patience=10),
+        epochs=50, changed=as_written, fit=_FIT | dict(lr=1e-2, weight_decay=0.01, patience=10),
         note="Factorised: its figures stand beside those of models whose 88 keys are independent given the past. Not "
              "transposed."),
     "keys-transformer-jsb": Composition(
         **_PUBLISHED, title="says which keys come next, each on its own", pieces=rolls, model=models.KeysTransformer,
-        epochs=120, changed=rolls_in_any_key, fit=dict(lr=2e-3, clip=1.0, weight_decay=0.05, batch_size=8, patience=30),
-        note="Factorised, as keys-lstm-jsb. Each training piece is met in all twelve keys, validation and test as they "
-             "stand."),
+        epochs=160, changed=rolls_in_any_key, fit=_FIT | dict(lr=2e-3, patience=30),
+        note=f"Factorised, as keys-lstm-jsb. {_ANY_KEY}"),
     "chorales-transformer-jsb": Composition(
         **_PUBLISHED, title="goes on with chords, note after note", pieces=chords, model=models.ChordTransformer,
-        epochs=60, changed=chords_in_any_key, fit=dict(lr=1e-3, clip=1.0, weight_decay=0.05, batch_size=8, patience=15),
-        note="Joint: each note knows those above it, so its figures are not to be compared with factorised ones. Each "
-             "training piece is met in all twelve keys, validation and test as they stand."),
+        epochs=80, changed=chords_in_any_key, written=chords_written, fit=_FIT | dict(patience=20),
+        note="Joint: each note knows those above it, so its figures are not to be compared with factorised ones. "
+             + _ANY_KEY),
     "chorales-transformer-scores": Composition(
-        **_OWN, title="composes chorales in four parts", pieces=voices, model=models.VoiceTransformer, epochs=40,
-        changed=voices_in_any_key, measured=by_nll, fit=dict(lr=1e-3, clip=1.0, weight_decay=0.05, batch_size=8,
-                                                             patience=10),
+        **_OWN, title="composes chorales in four parts", epochs=50, changed=voices_in_any_key, measured=by_nll,
+        written=voices_written, fit=_FIT | dict(patience=15),
         note="Eighths; a step of its figures is an eighth of four voices, so they stand in no table of others."),
     "voices-transformer-scores": Composition(
-        **_OWN, title="fills in missing voices of chorales", pieces=voices, model=models.VoiceTransformer, epochs=60,
-        arguments=dict(causal=False), changed=voices_missing, measured=by_gaps,
-        fit=dict(lr=1e-3, clip=1.0, weight_decay=0.05, batch_size=8),
+        **_OWN, title="fills in missing voices of chorales", arguments=dict(causal=False), epochs=80,
+        changed=voices_missing, measured=by_gaps, written=voices_filled, fit=_FIT,
         note="Looks before and after. What it is asked for in training: voices that are missing in whole or in part."),
 }
 
@@ -241,6 +343,8 @@ def train(name, recipe, n_jobs, progress):
         collate=model.batch, lengths=[len(piece) for piece in pieces], progress=progress,
         resume=paths.data("runs", name, f"{_known_by(recipe)}.pt"), **recipe.fit)
     found = {"validation": recipe.measured(model, validation), "test": recipe.measured(model, recipe.pieces("test"))}
+    if recipe.written:
+        found["written"] = recipe.written(model)
     return models.save(name, model, {
         "title": recipe.title, "arguments": recipe.arguments, "feature": recipe.pieces.__name__,
         "corpus": recipe.corpus, "changed": recipe.changed.__name__, "seed": recipe.seed, "epochs": recipe.epochs,

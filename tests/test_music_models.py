@@ -1,0 +1,343 @@
+"""Networks that compose give probabilities that add up, do not look ahead, and neither copy nor leak."""
+
+import math
+from itertools import chain, combinations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from audiolab import counterpoint, models, scores
+from audiolab.corpora import music as pieces
+from audiolab.corpora import remote
+from audiolab.models import music
+from audiolab.models.music import ChordNGram, ChordTransformer, KeysLSTM, KeysTransformer, VoiceTransformer
+from audiolab.recipes import composing
+from audiolab.scores import HOLD, MISSING, REST, ScoreError
+
+SMALL = dict(dim=32, layers=2, heads=2)
+STEPS = [(48, 60, 64, 67), (47, 62, 67), (), (48, 60, 64, 67), (41, 60, 65, 69)]
+GRID = np.array([[72, 67, 64, 48], [HOLD, 65, HOLD, REST], [71, HOLD, 62, 55], [HOLD, HOLD, REST, HOLD]])
+
+
+def small(kind, **other):
+    torch.manual_seed(0)
+    return kind(**SMALL, **other).eval()
+
+
+def needs_jsb():
+    if not remote.at_hand("jsb-chorales"):
+        pytest.skip("needs AUDIOLAB_MIRROR")
+
+
+# ---- attention -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("m, n", [(7, 7), (1, 9), (3, 8)])
+def test_attention_agrees_with_pytorch(m, n):
+    q, k, v = (torch.randn(2, 3, size, 16) for size in (m, n, n))
+    h, weights = music.attention(q, k, v, music.causal(m, n))
+    assert torch.allclose(h, scaled_dot_product_attention(q, k, v, music.causal(m, n)), atol=1e-5)
+    assert torch.allclose(weights.sum(dim=-1), torch.ones(2, 3, m), atol=1e-5)
+    everywhere, _ = music.attention(q, k, v)
+    assert torch.allclose(everywhere, scaled_dot_product_attention(q, k, v), atol=1e-5)
+
+
+def test_causal_is_a_triangle_and_its_last_rows():
+    assert music.causal(3).int().tolist() == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
+    assert music.causal(2, 3).int().tolist() == [[1, 1, 0], [1, 1, 1]]
+
+
+def test_turned_questions_and_answers_know_only_the_distance():
+    q, k = torch.randn(2, 1, 1, 1, 16)
+    meet = [(music.turned(q, torch.tensor([[a]])) * music.turned(k, torch.tensor([[b]]))).sum()
+            for a, b in ((0, 3), (40, 43), (0, 4))]
+    assert meet[0] == pytest.approx(meet[1].item(), abs=1e-4) and abs(meet[0] - meet[2]) > 1e-3
+    assert music.turned(q, torch.tensor([[9]])).norm() == pytest.approx(q.norm().item(), rel=1e-5)
+
+
+# ---- likelihoods, by hand --------------------------------------------------------------------------------
+
+
+def test_factorised_nats_of_a_case_worked_out_by_hand():
+    logits = torch.full((1, 2, 88), -100.0)                     # of which each costs nothing when the key is up
+    logits[0, 0, 39], logits[0, 0, 43] = math.log(3), 0.0       # p = 3/4 and 1/2
+    logits[0, 1, 39] = math.log(1 / 4)                          # p = 1/5
+    rolls = torch.from_numpy(scores.roll_of([(60,), ()]))[None]
+    by_hand = [-math.log(3 / 4) - math.log(1 / 2), -math.log(4 / 5)]
+    assert music.keys_nll(logits, rolls)[0].tolist() == pytest.approx(by_hand, rel=1e-5)
+    y = rolls, torch.tensor([2])
+    assert float(KeysLSTM.loss(logits, y)) == pytest.approx(sum(by_hand) / 2, rel=1e-5)
+    assert torch.cat(KeysLSTM.by_step(logits, y)).tolist() == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_who_knows_nothing_pays_88_ln_2():
+    rolls = torch.from_numpy(scores.roll_of(STEPS))[None]
+    assert music.keys_nll(torch.zeros(1, 5, 88), rolls)[0].tolist() == pytest.approx([88 * math.log(2)] * 5)
+
+
+def test_the_published_figure_leaves_first_steps_out_and_counts_steps_alike():
+    assert music.per_step([np.array([90.0, 1.0]), np.array([70.0, 2.0, 3.0, 6.0])]) == pytest.approx(12 / 4)
+
+
+def test_joint_nats_of_a_step_are_those_of_its_tokens():
+    tokens = ChordTransformer.tokens([(60, 64), ()])
+    x, wanted = ChordTransformer.batch([tokens])
+    assert wanted.tolist() == [[43, 39, 88, 88]]
+    logits = torch.zeros(1, 4, 89)
+    logits[0, 0, 43], logits[0, 3, 88] = math.log(12), math.log(88)     # p = 12/100 and 1/2; else 1/89
+    model = small(ChordTransformer)
+    by_hand = [-math.log(12 / 100) + 2 * math.log(89), math.log(2)]
+    assert model.by_step(logits, wanted)[0].tolist() == pytest.approx(by_hand, rel=1e-5)
+
+
+@pytest.mark.parametrize("few", [(0, 1, 2, 3), (20, 40, 60, 87)])
+def test_probabilities_of_all_chords_add_up_to_one(few, monkeypatch):
+    """Of four keys, the others never down: 16 chords, each with one text."""
+    model, score = small(ChordTransformer), ChordTransformer.scores
+    never = torch.ones(89, dtype=torch.bool)
+    never[[*few, 88]] = False
+    monkeypatch.setattr(ChordTransformer, "scores", lambda *args: score(*args).masked_fill(never, -math.inf))
+    sets = chain.from_iterable(combinations(few, n) for n in range(5))
+    items = [ChordTransformer.tokens([(60, 64), tuple(key + 21 for key in keys)]) for keys in sets]
+    after = [ChordTransformer.tokens([tuple(few[i] + 21 for i in (0, 2)), ChordTransformer.steps(item)[1]])
+             for item in items]
+    p = [math.exp(-each[1]) for each in music.nll(model, after)]
+    assert len(p) == 16 and sum(p) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_chord_has_one_text_and_no_other_is_possible():
+    tokens = ChordTransformer.tokens(STEPS)
+    assert ChordTransformer.steps(tokens) == STEPS
+    assert ChordTransformer.tokens([(67, 60, 64, 60)]).tolist() == [89, 46, 43, 39, 88]    # unisons vanish, order too
+    p = small(ChordTransformer)(tokens[None]).softmax(dim=2)[0].detach()
+    assert p[1, 46:88].sum() == 0 and p[1, :46].sum() + p[1, 88] == pytest.approx(1)       # below the last, or the end
+    assert p[4, :88].sum() > 0.5                                                           # after a chord, any
+
+
+def test_tokens_of_voices_lead_back():
+    tokens = VoiceTransformer.tokens(GRID)
+    assert len(tokens) == 16 and np.array_equal(VoiceTransformer.grid(tokens), GRID)
+
+
+# ---- nobody looks ahead ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [KeysLSTM, KeysTransformer])
+def test_factorised_answers_do_not_see_their_step(kind):
+    torch.manual_seed(0)
+    model = (kind(dim=16) if kind is KeysLSTM else kind(**SMALL)).eval()
+    roll = torch.from_numpy(scores.roll_of(STEPS))
+    other = roll.clone()
+    other[3:] = 1 - other[3:]
+    one, two = (model(model.batch([each])[0]) for each in (roll, other))
+    assert torch.allclose(one[:, :4], two[:, :4], atol=1e-5) and not torch.allclose(one[:, 4], two[:, 4])
+
+
+@pytest.mark.parametrize("kind, piece", [(ChordTransformer, STEPS), (VoiceTransformer, GRID)])
+def test_joint_answers_do_not_see_what_comes(kind, piece):
+    model = small(kind)
+    x, _ = model.batch([kind.tokens(piece)])
+    for cut in range(1, x.shape[1]):
+        assert torch.allclose(model(x[:, :cut]), model(x)[:, :cut], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind, piece", [(ChordTransformer, STEPS), (VoiceTransformer, GRID)])
+def test_a_batch_is_read_as_each_piece_alone(kind, piece):
+    model = small(kind)
+    alone, longer = kind.tokens(piece), kind.tokens([*piece, *piece])
+    together = music.nll(model, [alone, longer])
+    assert np.allclose(together[0], music.nll(model, [alone])[0], atol=1e-4)
+    assert np.allclose(together[1], music.nll(model, [longer])[0], atol=1e-4)
+
+
+def test_who_fills_in_reads_a_batch_as_each_piece_alone():
+    model = small(VoiceTransformer, causal=False)
+    short, long = VoiceTransformer.tokens(GRID), VoiceTransformer.tokens(np.vstack([GRID, GRID[:2]]))
+    x, wanted = model.batch([short, long])
+    assert wanted[0, 16:].tolist() == [-100] * 8
+    assert torch.allclose(model(x)[0, :16], model(short[None])[0], atol=1e-4)
+
+
+# ---- keys and values are kept ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind, piece", [(ChordTransformer, STEPS), (VoiceTransformer, GRID)])
+@pytest.mark.parametrize("portion", [1, 3])
+def test_a_cache_changes_no_logit(kind, piece, portion):
+    model = small(kind)
+    x, _ = model.batch([kind.tokens(piece), kind.tokens(piece)])
+    cache = []
+    ends = [*range(portion, x.shape[1], portion), x.shape[1]]
+    parts = torch.cat([model(x[:, :end], cache) for end in ends], dim=1)
+    assert torch.allclose(parts, model(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [ChordTransformer, VoiceTransformer])
+def test_a_cache_changes_nothing_that_is_written(kind):
+    model = small(kind)
+    start = torch.full((3, 1), kind.START)
+    one, two = (music.go_on(model, start, 6, seed=1, cached=cached) for cached in (True, False))
+    assert torch.equal(one, two) and not torch.equal(one, music.go_on(model, start, 6, seed=2))
+
+
+# ---- drawing ---------------------------------------------------------------------------------------------
+
+
+def test_probabilities_by_hand():
+    logits = torch.tensor([0.1, 0.4, 0.3, 0.2]).log()
+    assert music.probabilities(logits).tolist() == pytest.approx([0.1, 0.4, 0.3, 0.2])
+    assert music.probabilities(logits, top_k=2).tolist() == pytest.approx([0, 4 / 7, 3 / 7, 0])
+    assert music.probabilities(logits, top_p=0.7).tolist() == pytest.approx([0, 4 / 7, 3 / 7, 0], abs=1e-5)
+    assert music.probabilities(logits, top_p=0.71).tolist() == pytest.approx([0, 4 / 9, 3 / 9, 2 / 9])
+    assert music.probabilities(logits, top_p=0.01).tolist() == [0, 1, 0, 0]
+    assert music.probabilities(logits, temperature=0).tolist() == [0, 1, 0, 0]
+    squared = np.array([0.01, 0.16, 0.09, 0.04])
+    assert music.probabilities(logits, temperature=0.5).tolist() == pytest.approx(squared / squared.sum())
+    assert music.probabilities(logits, top_k=9, top_p=1.0).tolist() == pytest.approx([0.1, 0.4, 0.3, 0.2])
+
+
+def test_what_is_impossible_stays_so():
+    p = music.probabilities(torch.tensor([[0.0, -math.inf, 1.0]]), temperature=5, top_k=3, top_p=1.0)
+    assert p[0, 1] == 0 and p.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("options, words", [
+    (dict(temperature=-1), "temperature"), (dict(temperature=math.nan), "temperature"), (dict(top_k=0), "top_k=0"),
+    (dict(top_p=0), "top_p=0"), (dict(top_p=1.5), "top_p=1.5"),
+])
+def test_daring_has_its_bounds(options, words):
+    with pytest.raises(ValueError, match=words):
+        music.probabilities(torch.zeros(4), **options)
+
+
+# ---- composing and filling in ----------------------------------------------------------------------------
+
+
+def test_a_piece_goes_on_with_what_it_was_given():
+    piece = music.compose(small(VoiceTransformer), steps=5, prompt=GRID, seed=3)
+    assert piece.shape == (9, 4) and np.array_equal(piece[:4], GRID)
+    scores.from_grid(piece)                                     # which refuses what is no grid
+    assert music.compose(small(VoiceTransformer), steps=5).shape == (5, 4)
+
+
+@pytest.mark.parametrize("prompt, words", [
+    (np.zeros((0, 4), int), "prompt is empty"), (np.full((2, 4), 5), "Pitch 5 is no key"),
+    (np.full((2, 4), HOLD), "holds at step 0"), (np.zeros((2, 3), int), r"\[2, 3\]"),
+])
+def test_a_prompt_that_is_none_is_refused(prompt, words):
+    with pytest.raises(ScoreError, match=words):
+        music.compose(small(VoiceTransformer), prompt=prompt)
+
+
+def test_no_steps_are_refused():
+    with pytest.raises(ValueError, match="steps=0"):
+        music.compose(small(VoiceTransformer), steps=0)
+
+
+@pytest.mark.parametrize("times", [1, 40])                      # within a window, and beyond
+def test_what_is_missing_is_filled_in_and_nothing_else_is_touched(times):
+    model = small(VoiceTransformer, causal=False)
+    given = np.tile(GRID, (times, 1))
+    hidden = given.copy()
+    hidden[:, 1] = hidden[1, 3] = MISSING
+    piece = music.fill_in(model, hidden, rounds=3)
+    assert np.array_equal(piece[:, [0, 2]], given[:, [0, 2]]) and not (piece == MISSING).any()
+    scores.from_grid(piece)
+    assert np.array_equal(piece, music.fill_in(model, hidden, rounds=3))
+    assert not np.array_equal(piece, music.fill_in(model, hidden, rounds=3, seed=1))
+
+
+def test_filling_in_refuses_what_has_no_gap_or_is_no_grid():
+    model = small(VoiceTransformer, causal=False)
+    with pytest.raises(ScoreError, match="Nothing is missing"):
+        music.fill_in(model, GRID)
+    with pytest.raises(ScoreError, match="Pitch 5"):
+        music.fill_in(model, [[5, MISSING, REST, REST]])
+    with pytest.raises(ValueError, match="rounds=0"):
+        music.fill_in(model, [[60, MISSING, REST, REST]], rounds=0)
+
+
+# ---- counting --------------------------------------------------------------------------------------------
+
+
+def test_an_n_gram_of_chords_knows_what_it_counted_in_any_key():
+    items = [ChordTransformer.tokens(STEPS * 3)]
+    moved = [ChordTransformer.tokens([tuple(pitch + 5 for pitch in step) for step in STEPS * 3])]
+    in_any_key, as_it_stands = ChordNGram(items, 8), ChordNGram(items, 8, transposing=False)
+    mean = {name: music.per_step(model.nll(some)) for model, name, some in (
+        (in_any_key, "any", items), (in_any_key, "any, moved", moved),
+        (as_it_stands, "stands", items), (as_it_stands, "stands, moved", moved))}
+    assert mean["any, moved"] < 1.5 * mean["any"] and mean["stands, moved"] > 3 * mean["stands"]
+    for before in ((), (50,), (50, 47), (50, 47, 88)):
+        p = np.exp(in_any_key.next(before))
+        assert p.sum() == pytest.approx(1) and (p[before[-1] : 88].sum() == 0 if before and before[-1] < 88 else True)
+
+
+# ---- what is learnt from ---------------------------------------------------------------------------------
+
+
+def test_changed_batches_are_the_pieces_in_another_key():
+    generator = torch.Generator().manual_seed(0)
+    x, y = ChordTransformer.batch([ChordTransformer.tokens(STEPS)] * 20)
+    moved, wanted = composing.chords_in_any_key(x.clone(), y.clone(), generator)
+    shifts = (moved[:, 1] - x[:, 1])
+    assert set(shifts.tolist()) <= set(range(-6, 6)) and len(set(shifts.tolist())) > 5
+    for one, target, shift in zip(moved, wanted, shifts.tolist(), strict=True):
+        told = ChordTransformer.tokens([tuple(pitch + shift for pitch in step) for step in STEPS], shift)
+        assert torch.equal(one, told[:-1]) and torch.equal(target, told[1:])
+    x, y = KeysTransformer.batch([torch.from_numpy(scores.roll_of(STEPS))] * 20)
+    (rolls, shifts), _ = composing.rolls_in_any_key(x, y, generator)
+    for roll, shift in zip(rolls, shifts.tolist(), strict=True):
+        assert [{(pitch - 60 - shift) % 12 for pitch in step} for step in scores.chords(roll)] == [
+            {(pitch - 60) % 12 for pitch in step} for step in STEPS]
+
+
+def test_voices_stay_where_voices_can_sing():
+    generator = torch.Generator().manual_seed(0)
+    model = small(VoiceTransformer)
+    x, y = model.batch([VoiceTransformer.tokens(GRID)] * 50)
+    moved, wanted = composing.voices_in_any_key(x, y, generator)
+    keys = moved[moved < 88] + 21
+    assert keys.min() >= 36 and keys.max() <= 81 and len(set(moved[:, 1].tolist())) > 5
+    assert torch.equal(moved[:, 1:], wanted[:, :-1]) and torch.equal(moved >= 88, x >= 88)
+
+
+def test_what_is_asked_for_is_hidden_and_nothing_else():
+    generator = torch.Generator().manual_seed(0)
+    model = small(VoiceTransformer, causal=False)
+    x, y = model.batch([VoiceTransformer.tokens(np.tile(GRID, (40, 1))), VoiceTransformer.tokens(GRID)])
+    for _ in range(20):
+        hidden, wanted = composing.voices_missing(x, y, generator)
+        assert hidden.shape == (2, 256) and ((hidden == model.MISSING) == (wanted >= 0)).all()
+        assert (wanted[0] >= 0).any() and not ((hidden == model.FILL) & (wanted >= 0)).any()
+
+
+def together(steps):
+    """What stands for a piece in whatever key."""
+    zero = min(next(step for step in steps if step))
+    return tuple(tuple(pitch - zero for pitch in step) for step in steps)
+
+
+def test_no_test_piece_is_in_the_training_for_the_table_in_any_key():
+    needs_jsb()
+    splits = {name: {together(steps) for steps in remote.jsb()[name]} for name in ("train", "validation", "test")}
+    assert [len(each) for each in splits.values()] == [229, 76, 77]
+    assert not splits["test"] & (splits["train"] | splits["validation"]) and not splits["train"] & splits["validation"]
+    # What is trained on is what was published, moved as a whole, and nothing besides.
+    assert [ChordTransformer.steps(item) for item in composing.chords("train")] == remote.jsb()["train"]
+    assert [scores.chords(roll) for roll in composing.rolls("train")] == [
+        [tuple(sorted(set(step))) for step in steps] for steps in remote.jsb()["train"]]
+
+
+def test_the_splits_of_our_own_share_no_melody():
+    split = pieces.four_voices()
+    sizes = {side: len(names) for side, names in split.items()}
+    assert sum(sizes.values()) == len(set(chain(*split.values()))) > 350
+    assert min(sizes["validation"], sizes["test"]) >= 30
+    steps = {side: [counterpoint.quarters(grid) for grid in composing.grids(side)] for side in split}
+    learnt = {together(each) for each in steps["train"] + steps["validation"]}
+    assert not learnt & {together(each) for each in steps["test"]}
+    tunes = {side: counterpoint.sopranos(each) for side, each in steps.items()}
+    assert max(counterpoint.longest_runs(tunes["test"], tunes["train"])) < min(map(len, tunes["test"]))
