@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from audiolab import counterpoint, models, scores
+from audiolab import counterpoint, scores
 from audiolab.corpora import music as pieces
 from audiolab.corpora import remote
 from audiolab.models import music
@@ -83,7 +83,7 @@ def test_the_published_figure_leaves_first_steps_out_and_counts_steps_alike():
 
 def test_joint_nats_of_a_step_are_those_of_its_tokens():
     tokens = ChordTransformer.tokens([(60, 64), ()])
-    x, wanted = ChordTransformer.batch([tokens])
+    _, wanted = ChordTransformer.batch([tokens])
     assert wanted.tolist() == [[43, 39, 88, 88]]
     logits = torch.zeros(1, 4, 89)
     logits[0, 0, 43], logits[0, 3, 88] = math.log(12), math.log(88)     # p = 12/100 and 1/2; else 1/89
