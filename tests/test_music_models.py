@@ -1,14 +1,15 @@
 """Networks that compose give probabilities that add up, do not look ahead, and neither copy nor leak."""
 
 import math
-from itertools import chain, combinations
+from dataclasses import replace
+from itertools import chain, combinations, pairwise
 
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from audiolab import counterpoint, scores
+from audiolab import counterpoint, recipes, scores
 from audiolab.corpora import music as pieces
 from audiolab.corpora import remote
 from audiolab.models import music
@@ -259,7 +260,45 @@ def test_filling_in_refuses_what_has_no_gap_or_is_no_grid():
         music.fill_in(model, [[60, MISSING, REST, REST]], rounds=0)
 
 
+@pytest.mark.parametrize("kind", [KeysLSTM, KeysTransformer])
+def test_a_factorised_model_draws_what_it_finds_probable(kind):
+    torch.manual_seed(0)
+    model = kind(dim=32)
+    head = model.head if kind is KeysLSTM else model.of_key
+    with torch.no_grad():
+        head.bias.fill_(-50)
+        head.bias[[39, 43]] = 50
+    roll = music.draw_keys(model, 3, scores.roll_of(STEPS))
+    assert np.array_equal(roll[:5], scores.roll_of(STEPS)) and scores.chords(roll[5:]) == [(60, 64)] * 3
+    with pytest.raises(ValueError, match=r"\[88, 4\]"):
+        music.draw_keys(model, 1, np.zeros((88, 4)))
+
+
+def test_what_was_written_can_be_heard():
+    y, sr = pieces.render(scores.to_midi(scores.from_grid(GRID), programs=(68, 68, 70, 70)))
+    assert y.shape[0] == 2 and sr == 22050 and np.abs(y).max() > 0.5
+
+
 # ---- counting --------------------------------------------------------------------------------------------
+
+
+def test_a_markov_chain_counts_and_walks_what_it_saw():
+    bigram = music.MarkovChain([[60, 62, 60, 64], [60, 62]])
+    assert bigram.next() == {60: 1} and bigram.next([99]) == {}
+    assert bigram.next([7, 60]) == pytest.approx({62: 2 / 3, 64: 1 / 3})
+    assert bigram.next([62]) == {60: 0.5, None: 0.5} and bigram.next([64]) == {None: 1}
+    walks = [bigram.walk(50, seed) for seed in range(200)]
+    assert all(set(pairwise(walk)) <= {(60, 62), (62, 60), (60, 64)} for walk in walks)
+    ends = np.mean([walk[-1] == 64 for walk in walks])          # from 60: 1/3, or 2/3 · 1/2 and again: 1/2
+    assert ends == pytest.approx(0.5, abs=0.12)
+    assert music.MarkovChain([[1, 2, 3], [4, 2, 5]], order=2).next([1, 2]) == {3: 1}
+
+
+def test_a_markov_chain_needs_something_to_remember():
+    with pytest.raises(ValueError, match="order=0"):
+        music.MarkovChain([[60]], order=0)
+    with pytest.raises(ValueError, match="no sequences"):
+        music.MarkovChain([])
 
 
 def test_an_n_gram_of_chords_knows_what_it_counted_in_any_key():
@@ -312,6 +351,36 @@ def test_what_is_asked_for_is_hidden_and_nothing_else():
         hidden, wanted = composing.voices_missing(x, y, generator)
         assert hidden.shape == (2, 256) and ((hidden == model.MISSING) == (wanted >= 0)).all()
         assert (wanted[0] >= 0).any() and not ((hidden == model.FILL) & (wanted >= 0)).any()
+
+
+@pytest.fixture
+def few(tmp_path, monkeypatch):
+    """A course of its own in which the chorales are a few bars each, alike in all splits but for their key."""
+    (tmp_path / "exercises").mkdir()
+    monkeypatch.setenv("AUDIOLAB_HOME", str(tmp_path))
+    splits = {"train": (0, 1), "validation": (2,), "test": (3,)}
+    grid = np.tile(np.array([[72, 67, 64, 48], [HOLD, 65, HOLD, REST], [71, 67, 62, 55], [HOLD] * 4]), (5, 1))
+    monkeypatch.setattr(composing, "grids", lambda split: tuple(
+        np.where(grid > 0, grid + shift, grid) for shift in splits[split]))
+    monkeypatch.setattr(remote, "jsb", lambda: {split: [
+        [tuple(pitch + shift for pitch in step) for step in STEPS] for shift in shifts]
+        for split, shifts in splits.items()})
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", composing.RECIPES)
+def test_a_recipe_leads_to_a_checkpoint_that_is_worth_what_its_card_says(few, monkeypatch, name):
+    recipe = composing.RECIPES[name]
+    sizes = dict(dim=16) if recipe.model is KeysLSTM else SMALL
+    quick = replace(recipe, epochs=2, fit=dict(batch_size=2), arguments=recipe.arguments | sizes)
+    for known in (recipes.RECIPES, composing.RECIPES):
+        monkeypatch.setitem(known, name, quick)
+    card = recipes.train(name, progress=False)
+    assert card["metrics"]["test"]["clips"] == 1 and card["steps"] == 2 and card["corpus"] == recipe.corpus
+    assert recipes.evaluate(name) == pytest.approx(card["metrics"]["test"], rel=1e-4)
+    if recipe.written:                                          # the test's piece is the training's, in another key
+        assert card["metrics"]["written"]["longest_test"] == (2 if "jsb" in name else 10)
+    assert (few / "data" / "checkpoints" / f"{name}.safetensors").exists()
 
 
 def together(steps):

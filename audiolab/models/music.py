@@ -8,6 +8,7 @@ are missing.
 """
 
 import math
+from collections import Counter
 
 import numpy as np
 import torch
@@ -117,6 +118,58 @@ class Block(nn.Module):
         h = scaled_dot_product_attention(q, k, v, allowed, is_causal=allowed is None)
         x = x + self.dropout(self.answer(h.transpose(1, 2).reshape(b, n, dim)))
         return x + self.dropout(self.think(self.between(x)))
+
+
+# ---------------------------------------------------------------------------------------- a chain
+
+
+class MarkovChain:
+    """What comes next depends on the last few things alone, by what followed them in examples.
+
+    Parameters
+    ----------
+    sequences : iterable of sequence
+        Of anything that can be a key of a dict: pitches, chords.
+    order : int
+        How many things back it remembers.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to learn from, or `order` is below 1.
+
+    Taught in: notebooks/07_music_generation.ipynb, "What comes next?"
+    """
+
+    def __init__(self, sequences, order=1):
+        if order < 1:
+            raise ValueError(f"order={order}: it has to remember at least 1 thing.")
+        self.order, self.counts = order, {}
+        for sequence in sequences:
+            things = [*sequence, None]                          # which ends it
+            for i, thing in enumerate(things):
+                self.counts.setdefault(tuple(things[max(0, i - order) : i]), Counter())[thing] += 1
+        if not self.counts:
+            raise ValueError("There are no sequences to learn from.")
+
+    def next(self, before=()):
+        """What may follow, and how probable it is: a dict; None is the end. Empty after what was never seen."""
+        found = self.counts.get(tuple(before)[-self.order :], {})
+        return {thing: count / sum(found.values()) for thing, count in found.items()}
+
+    def walk(self, most, seed=0):
+        """A new sequence, until it ends by itself or has so many things. A list.
+
+        Taught in: notebooks/07_music_generation.ipynb, "What comes next?"
+        """
+        rng, walked = np.random.default_rng(seed), []
+        while len(walked) < most:
+            things, shares = zip(*self.next(walked).items(), strict=True)
+            thing = things[rng.choice(len(things), p=shares)]
+            if thing is None:
+                break
+            walked.append(thing)
+        return walked
 
 
 # ---------------------------------------------------------------------------------------- factorised
@@ -692,6 +745,42 @@ def probabilities(logits, temperature=1.0, top_k=None, top_p=None):
         p = p / p.sum(dim=-1, keepdim=True)
         p = p.masked_fill(p.cumsum(dim=-1) - p >= top_p, 0)     # those before it have reached p already
     return torch.zeros_like(p).scatter(-1, ranks, p / p.sum(dim=-1, keepdim=True))
+
+
+@torch.inference_mode()
+def draw_keys(model, steps, roll=None, seed=0):
+    """A piano roll by a factorised model: each key of each step is drawn for itself.
+
+    Parameters
+    ----------
+    model : KeysLSTM or KeysTransformer
+    steps : int
+        To be written.
+    roll : array_like, shape [time, 88], optional
+        What it goes on with.
+    seed : int
+
+    Returns
+    -------
+    np.ndarray, shape [time + steps, 88], float32
+
+    Raises
+    ------
+    ValueError
+        If the roll has another shape.
+
+    Taught in: notebooks/07_music_generation.ipynb, "What does a network remember?"
+    """
+    model.eval()
+    whole = torch.zeros(0, KEYS) if roll is None else torch.as_tensor(roll, dtype=torch.float32)
+    if whole.ndim != 2 or whole.shape[1] != KEYS:
+        raise ValueError(f"A piano roll has shape [time, {KEYS}], not {list(whole.shape)}.")
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(steps):
+        x, _ = model.batch([pad(whole, (0, 0, 0, 1))])          # with an empty step, whose answer is asked for
+        step = torch.bernoulli(model(x)[:, -1].sigmoid(), generator=generator)
+        whole = torch.cat([whole, step])
+    return whole.numpy()
 
 
 @torch.inference_mode()

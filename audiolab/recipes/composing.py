@@ -338,8 +338,9 @@ def train(name, recipe, n_jobs, progress):
     pieces, validation = recipe.pieces("train"), recipe.pieces("validation")
     torch.manual_seed(recipe.seed)
     model = recipe.model(**recipe.arguments)
+    watched = validation if "patience" in recipe.fit else None  # whole pieces ask nothing of who fills in
     history = training.fit(
-        model, pieces, validation, loss=model.loss, epochs=recipe.epochs, augment=recipe.changed, seed=recipe.seed,
+        model, pieces, watched, loss=model.loss, epochs=recipe.epochs, augment=recipe.changed, seed=recipe.seed,
         collate=model.batch, lengths=[len(piece) for piece in pieces], progress=progress,
         resume=paths.data("runs", name, f"{_known_by(recipe)}.pt"), **recipe.fit)
     found = {"validation": recipe.measured(model, validation), "test": recipe.measured(model, recipe.pieces("test"))}
