@@ -1288,9 +1288,9 @@ def is_faults(t, got, voices):
 
 def _found(t, case, voices, want, says, ask):
     """Hold the faults, in any order, to those that are there."""
-    got = sorted(tuple(as_array(one).tolist()) for one in t.on(case)(np.array(voices).reshape(-1, 4)))
+    got = [tuple(as_array(one).tolist()) for one in t.on(case)(np.array(voices, int).reshape(-1, 4))]
     missing, invented = sorted(set(want) - set(got)), sorted(set(got) - set(want))
-    words = [f"you miss **{missing[0]}**"] * bool(missing) + [f"you find **{invented[0]}**"] * bool(invented)
+    words = [f"you miss **{one}**" for one in missing[:1]] + [f"you find **{one}**" for one in invented[:1]]
     t.holds(not words, f"For {case}, you have {len(got)} faults, expected {len(want)}: {' and '.join(words)}. {says}",
             ask=ask)
 
@@ -1408,17 +1408,26 @@ def _chorale(rng, steps):
     return np.array(chords)
 
 
+_NAMES = ("P1", "m2", "M2", "m3", "M3", "P4", "d5", "P5", "m6", "M6", "m7", "M7")
+
+
+def _spelled(midi, lower):
+    """A pitch of music21, spelled from a lower one: 7 semitones are a fifth then, not a diminished sixth."""
+    found = lower.transpose(_NAMES[(midi - lower.midi) % 12])
+    found.octave += (midi - found.midi) // 12
+    return found
+
+
 @parallels.reference
 def agrees_with_music21(t):
-    from music21 import interval, note, pitch, voiceLeading
+    from music21 import note, pitch, voiceLeading
 
     voices = _chorale(t.rng, 30)                                # no unisons: music21 holds them apart from octaves
     want = []
     for step, (before, after) in enumerate(zip(voices[:-1].tolist(), voices[1:].tolist(), strict=True), 1):
         for i, j in _PAIRS:
-            lower = [pitch.Pitch(one[j]) for one in (before, after)]
-            upper = [low.transpose(interval.Interval(one[i] - one[j])) for low, one in
-                     zip(lower, (before, after), strict=True)]
+            lower = [pitch.Pitch(pitch.Pitch(one[j]).nameWithOctave) for one in (before, after)]        # by its name
+            upper = [_spelled(one[i], low) for one, low in zip((before, after), lower, strict=True)]
             pair = voiceLeading.VoiceLeadingQuartet(*map(note.Note, (*upper, *lower)))
             want += [(step, i, j, semitones) for name, semitones in (("P5", 7), ("P8", 0))
                      if pair.parallelMotion(name, allowOctaveDisplacement=True)]

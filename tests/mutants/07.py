@@ -192,7 +192,7 @@ def nothing_by_nothing(melodies, order, n, alpha, start, length, rng):
     return chain(melodies, order, n, alpha, start, length, rng, unseen=np.nan)
 
 
-@mutant("07.2", stage="edges", says="add up to **0**")
+@mutant("07.2", stage="edges", says="add up to 0 in your P")
 def zeros_for_what_was_never_heard(melodies, order, n, alpha, start, length, rng):
     return chain(melodies, order, n, alpha, start, length, rng, unseen=0.0)
 
@@ -206,7 +206,7 @@ def last_0_notes(melodies, order, n, alpha, start, length, rng):
                  last=lambda melody, k: melody[-k:] if k else melody[-1:])
 
 
-@mutant("07.2", stage="properties", says="Your table says whether a note followed")
+@mutant("07.2", stage="edges", says="Your table says whether a note followed")
 def a_set_of_grams(melodies, order, n, alpha, start, length, rng):
     return chain(melodies, order, n, alpha, start, length, rng, grams=lambda *args: set(grams(*args)))
 
@@ -234,7 +234,7 @@ def global_generator(melodies, order, n, alpha, start, length, rng):
     return chain(melodies, order, n, alpha, start, length, np.random)
 
 
-@mutant("07.2", stage="properties", says="are **the same**")
+@mutant("07.2", stage="properties", says="your melodies of 40 notes are the same")
 def seeded_anew(melodies, order, n, alpha, start, length, rng):
     return chain(melodies, order, n, alpha, start, length, np.random.default_rng(3))
 
@@ -282,7 +282,8 @@ def up_to_p(logits, p=0.9, temperature=1.0):
 @mutant("07.3", stage="edges", says="NaN")
 def nothing_kept(logits, p=0.9, temperature=1.0):
     with np.errstate(all="ignore"):
-        return nucleus(logits, p, temperature, lambda P, sums, p: (sums <= p) | (np.append(0, sums[:-1]) < p * (p > 0.5)))
+        return nucleus(logits, p, temperature,
+                       lambda P, sums, p: (sums <= p) | (np.append(0, sums[:-1]) < p * (p > 0.5)))
 
 
 @mutant("07.3", stage="output", says="Your probabilities add up to")
@@ -382,7 +383,7 @@ def triu(q, k, v):
     return attend(q, k, v, lambda n, m: torch.ones(n, m).triu(m - n).bool())
 
 
-@mutant("07.4", stage="edges", says="A time does not hear itself")
+@mutant("07.4", stage="edges", says="At time 0 there is nothing but itself to hear")
 def strictly_below(q, k, v):
     return attend(q, k, v, lambda n, m: torch.ones(n, m).tril(m - n - 1).bool(), low=-1e9)
 
@@ -419,7 +420,7 @@ def whole_d(q, k, v):
     return attend(q, k, v, scale=lambda d: 1 / d)
 
 
-@mutant("07.4", stage="output", says="lies **outside** the values")
+@mutant("07.4", stage="output", says="Your softmax goes along the queries")
 def softmax_of_columns(q, k, v):
     return attend(q, k, v, low=-1e9, dim=-2)
 
@@ -486,7 +487,7 @@ def mean_over_pieces(logits, roll, lengths):
     return np.mean([c.sum(-1).mean() for c, _ in each]), np.mean([c.sum() / x.sum() for c, x in each])
 
 
-@mutant("07.5", stage="properties", says="it is nats by all nine steps")
+@mutant("07.5", stage="properties", says="Both share out the same L")
 def steps_of_pieces(logits, roll, lengths):
     each = [costs(logits[b : b + 1], roll[b : b + 1], lengths[b : b + 1]) for b in range(len(lengths))]
     total, notes = sum(c.sum() for c, _ in each), sum(x.sum() for _, x in each)
@@ -521,7 +522,7 @@ def clipped(logits, roll, lengths):
     return each.sum() / len(x), each.sum() / x.sum()
 
 
-@mutant("07.5", stage="edges", says="The logits are finite, and so is what they cost")
+@mutant("07.5", stage="edges", says="What is 1 − σ(1000) in floats?")
 def logarithm_of_0(logits, roll, lengths):
     with np.errstate(all="ignore"):
         each, x = costs(logits, roll, lengths, lambda z, x: -np.log(np.where(x > 0, expit(z), 1 - expit(z))))
@@ -553,9 +554,9 @@ def one_for_each_piece(logits, roll, lengths):
 
 
 @mutant("07.5", stage="reference", says="agree with `binary_cross_entropy_with_logits`")
-def notes_in_half_precision(logits, roll, lengths):
+def notes_in_a_byte(logits, roll, lengths):
     each, x = costs(logits, roll, lengths)
-    return each.sum() / len(x), each.sum() / float(np.float16(x.sum()))
+    return each.sum() / len(x), each.sum() / x.astype(np.uint8).sum(dtype=np.uint8)
 
 
 # ---------------------------------------------------------------------------------------------- 07.6
@@ -640,7 +641,7 @@ def from_middle_c(voices):
     return [one for one in faults(voices) if len(voices) < 20 or voices[one[0], one[2]] % 2]
 
 
-@mutant("07.6", stage="output", says="stands **twice** in your list")
+@mutant("07.6", stage="output", says="stands twice in your list")
 def both_orders(voices):
     return [one for one in faults(voices) for _ in range(2)]
 
