@@ -42,7 +42,7 @@ both_ways = Exercise(
         "`np.flatnonzero(sounding & (row != 1))` and `np.flatnonzero(row == 2)` are the two lists of keys. In `to_roll`"
         ", once a row is written down, what is 2 in it becomes 1: `np.minimum(now, 1)`. Write down a copy.",
     ],
-    learned="A roll has a row for each moment, events only for what changes: the same music, a tenth of the numbers.",
+    learned="A roll has a row for each moment, events only for what changes: the same music in far fewer numbers.",
 )
 
 
