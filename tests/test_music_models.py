@@ -380,6 +380,8 @@ def test_a_recipe_leads_to_a_checkpoint_that_is_worth_what_its_card_says(few, mo
     assert recipes.evaluate(name) == pytest.approx(card["metrics"]["test"], rel=1e-4)
     if recipe.written:                                          # the test's piece is the training's, in another key
         assert card["metrics"]["written"]["longest_test"] == (2 if "jsb" in name else 10)
+    if recipe.counted:                                          # moved with the piece, or not
+        assert card["metrics"]["counted"]["nll"] < card["metrics"]["counted"]["nll_as_written"]
     assert (few / "data" / "checkpoints" / f"{name}.safetensors").exists()
 
 

@@ -15,7 +15,7 @@ import torch
 from .. import counterpoint, models, paths, scores, training
 from ..corpora import music, remote
 from ..corpus import digest
-from ..models.music import KEYS, ChordTransformer, VoiceTransformer, fill_in, go_on, nll, per_step
+from ..models.music import KEYS, ChordNGram, ChordTransformer, VoiceTransformer, fill_in, go_on, nll, per_step
 from .naming import machine
 
 STEP = 0.5                      # quarter notes, of the voices on a grid
@@ -49,6 +49,8 @@ class Composition:
     seed : int
     written : callable, optional
         ``written(model)`` gives figures of what the model writes.
+    counted : callable, optional
+        ``counted(pieces)`` gives figures of what it has to beat, on the same pieces.
     note : str
         What else one must know.
     """
@@ -65,6 +67,7 @@ class Composition:
     fit: dict = field(default_factory=dict)
     seed: int = 0
     written: Callable | None = None
+    counted: Callable | None = None
     note: str = ""
 
 
@@ -171,6 +174,21 @@ def by_nll(model, pieces):
     nlls = nll(model, pieces)
     return {"clips": len(pieces), "steps": sum(len(each) - 1 for each in nlls), "nll": per_step(nlls),
             "nll_all": float(np.concatenate(nlls).mean())}
+
+
+def chords_counted(pieces):
+    """What counting is worth that goes on with pieces: `audiolab.models.music.ChordNGram`, of the training pieces.
+
+    Returns
+    -------
+    dict of str to float
+        `nll`, nats per time step as in `by_nll`; `nll_as_written`, the same when counts are not transposed.
+
+    Taught in: notebooks/07_music_generation.ipynb, "How well does a guess score?"
+    """
+    training_pieces = chords("train")
+    return {name: per_step(ChordNGram(training_pieces, transposing=transposing).nll(pieces))
+            for name, transposing in (("nll", True), ("nll_as_written", False))}
 
 
 def by_gaps(model, pieces):
@@ -316,7 +334,8 @@ RECIPES = {
         note=f"Factorised, as keys-lstm-jsb. {_ANY_KEY}"),
     "chorales-transformer-jsb": Composition(
         **_PUBLISHED, title="goes on with chords, note after note", pieces=chords, model=models.ChordTransformer,
-        epochs=80, changed=chords_in_any_key, written=chords_written, fit=_FIT | dict(patience=20),
+        epochs=80, changed=chords_in_any_key, written=chords_written, counted=chords_counted,
+        fit=_FIT | dict(patience=20),
         note="Joint: each note knows those above it, so its figures are not to be compared with factorised ones. "
              + _ANY_KEY),
     "chorales-transformer-scores": Composition(
@@ -346,6 +365,8 @@ def train(name, recipe, n_jobs, progress):
     found = {"validation": recipe.measured(model, validation), "test": recipe.measured(model, recipe.pieces("test"))}
     if recipe.written:
         found["written"] = recipe.written(model)
+    if recipe.counted:
+        found["counted"] = recipe.counted(recipe.pieces("test"))
     return models.save(name, model, {
         "title": recipe.title, "arguments": recipe.arguments, "feature": recipe.pieces.__name__,
         "corpus": recipe.corpus, "changed": recipe.changed.__name__, "seed": recipe.seed, "epochs": recipe.epochs,
