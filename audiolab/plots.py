@@ -21,6 +21,7 @@ COLORS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 CLASS_COLORS = (BLUE, ORANGE, GREEN, PURPLE, "#8a8f98", "#9c5030", "#e8417a", "#b478f0", "#18929f", "#8a8a10",
                 "#b8207c", "#4a4fd8")
 CLASS_MARKERS = "osD^vPX*ph<>"
+BLACK_KEYS = (1, 3, 6, 8, 10)            # of a piano, in semitones above C
 DPI = 85
 # Set by explorers, in their own thread, while a slider moves: files 6 % larger, drawn 20 ms sooner.
 QUICK = contextvars.ContextVar("quick", default=False)
@@ -430,6 +431,85 @@ def scatter(points, labels, *, title="", alt=""):
     for text, name in zip(legend.get_texts(), names, strict=True):      # as it is spelt, whatever it begins with
         text.set(parse_math=False, text=_short(name))
     _display(figure, title, alt)
+
+
+def piano_roll(notes, *, title="", alt="", names=(), x_label="time (s)"):
+    """Notes as bars over time, a colour for each part. Lower parts are thinner: of a unison both are seen.
+
+    Parameters
+    ----------
+    notes : pandas.DataFrame
+        With `onset`, `offset`, `pitch` (MIDI number, A4 = 69) and `part`, as `audiolab.scores.table` makes them.
+    title, alt : str
+        What to see, and the same in words.
+    names : sequence of str
+        Of the parts; those without one are called by their number.
+    x_label : str
+        With the unit of onsets and offsets: "time (quarter notes)" for a score.
+
+    Raises
+    ------
+    ValueError
+        If there are no notes, or one is NaN or infinite.
+
+    Taught in: notebooks/07_music_generation.ipynb, "What is a note to a computer?"
+    """
+    if not len(notes) or not np.isfinite(notes[["onset", "offset", "pitch", "part"]].to_numpy(float)).all():
+        raise ValueError("There is nothing to draw: a piano roll takes one note or more, and none of them NaN.")
+    low, high = keys_around(notes.pitch)
+    figure, (axis,) = _figure(1, 1, height=np.clip(0.9 + 0.06 * (high - low), 2.4, 5))
+    for key in range(low, high + 1):
+        if key % 12 in BLACK_KEYS:
+            axis.axhspan(key - 0.5, key + 0.5, color="#f0f0f0", linewidth=0)
+    for part in np.unique(notes.part):
+        name, color, thickness = part_style(part, names)
+        own = notes[notes.part == part]
+        axis.barh(own.pitch, own.offset - own.onset, thickness, own.onset, color=color, edgecolor="white",
+                  linewidth=0.5, label=name, zorder=2)
+    octaves = range(-(-low // 12) * 12, high + 1, 12)
+    axis.set_yticks(octaves, [f"C{key // 12 - 1}" for key in octaves])
+    axis.set(xlabel=x_label, ylabel="key", ylim=(low - 0.5, high + 0.5))
+    axis.margins(x=0)
+    if notes.part.nunique() > 1:
+        _legend(axis)
+    _display(figure, title, alt)
+
+
+def part_style(part, names=()):
+    """How a part of a score is drawn in a piano roll: its name, its colour, and how thick its bars are.
+
+    Parameters
+    ----------
+    part : int
+        0 for the highest staff.
+    names : sequence of str
+        Of the first parts.
+
+    Returns
+    -------
+    name, color : str
+    thickness : float
+        Of the room that a key has: four in turn, so that parts differ not by colour alone.
+    """
+    name = names[part] if part < len(names) else f"part {part}"
+    return name, class_style(part)[0], (0.95, 0.75, 0.55, 0.35)[part % 4]
+
+
+def keys_around(pitches):
+    """Lowest and highest key of a picture of some notes: one more on each side, and an octave at least, with its C.
+
+    Parameters
+    ----------
+    pitches : array_like of int
+        MIDI numbers.
+
+    Returns
+    -------
+    low, high : int
+    """
+    low, high = int(np.min(pitches)) - 1, int(np.max(pitches)) + 1
+    more = max(0, 11 - (high - low))
+    return low - more // 2, high + more - more // 2
 
 
 def class_style(i):

@@ -39,12 +39,14 @@ def table(rows):
     Raises
     ------
     ScoreError
-        If a pitch is no MIDI number, or a note ends before it begins.
+        If something is missing or NaN, a pitch is no MIDI number, or a note ends before it begins.
 
     Taught in: notebooks/07_music_generation.ipynb, "What is a note to a computer?"
     """
-    notes = pd.DataFrame(rows, columns=list(COLUMNS)).astype(
-        {"onset": float, "offset": float, "pitch": int, "part": int})
+    notes = pd.DataFrame(rows, columns=list(COLUMNS))
+    if not np.isfinite(notes.to_numpy(float)).all():
+        raise ScoreError(f"A note has nothing, NaN or infinity in one of {', '.join(COLUMNS)}: look at what made it.")
+    notes = notes.astype({"onset": float, "offset": float, "pitch": int, "part": int})
     if not notes.pitch.between(0, 127).all():
         wrong = notes.pitch[~notes.pitch.between(0, 127)].iloc[0]
         raise ScoreError(f"Pitch {wrong} is no MIDI number: they go from 0 to 127, and 60 is middle C.")

@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -11,6 +12,7 @@ from audiolab import plots
 SR = 8000
 Y = (0.3 * np.sin(np.arange(4000) / 9)).astype(np.float32)
 RNG, NAMES = np.random.default_rng(0), [f"breaking glass {i}" for i in range(30)]
+SCORE = pd.DataFrame({"onset": [0.0, 4.0], "offset": [8.0, 8.0], "pitch": 60, "part": [0, 1]})
 CALLS = {
     "waveform": lambda **t: plots.waveform(Y, SR, **t),
     "waveform rows": lambda **t: plots.waveform({"a": Y, "b": np.stack([Y, -Y])}, SR, **t),
@@ -25,6 +27,8 @@ CALLS = {
     "confusion": lambda **t: plots.confusion(np.arange(900).reshape(30, 30), NAMES, **t),
     "confusion of one": lambda **t: plots.confusion([[0, 0], [0, 2]], ["_a$b$", "$x_{"], **t),
     "phonemes": lambda **t: plots.phonemes(RNG.normal(size=(80, 40)), ["", "h", "ˈaɪ", "."], [4, 12, 24, 0], **t),
+    "piano roll": lambda **t: plots.piano_roll(SCORE, names=["a", "b"], **t),
+    "piano roll of a note": lambda **t: plots.piano_roll(SCORE[:1], x_label="time (quarter notes)", **t),
     "scatter": lambda **t: plots.scatter(RNG.normal(size=(300, 2)), NAMES * 10, **t),
     "scatter on a spot": lambda **t: plots.scatter(np.zeros((2, 2)), ["_a$b$", "$x_{"], **t),
     "samples": lambda **t: plots.samples(np.arange(90) / 90, {"a": np.zeros(90)}, np.arange(9) / 9, np.zeros(9), **t),
@@ -78,6 +82,27 @@ def test_a_confusion_matrix_shows_right_in_blue_wrong_in_orange_and_none_in_whit
     assert near(plots.BLUE, 0.7) > 500 and near(plots.ORANGE, 0.2) > 100
     assert plots.tint(matrix)[0, 1] > 0.15 and plots.tint(matrix).max() == pytest.approx(0.7)
     assert np.count_nonzero(plots.tint(matrix)) == k + 1 and not plots.tint(np.zeros((2, 2), int)).any()
+
+
+def test_a_piano_roll_shows_both_parts_of_a_unison(shown):
+    plots.piano_roll(SCORE)
+    [(data, _)] = shown
+    pixels = np.asarray(Image.open(io.BytesIO(data["image/png"])).convert("RGB"))[80:-60]       # below the legend
+
+    def of(color):                                                      # rows and columns in which it is seen
+        return np.nonzero((abs(pixels - 255 * plots._rgb(color)) < 20).all(axis=-1))
+
+    (rows, columns), (inner_rows, inner) = of(plots.BLUE), of(plots.ORANGE)
+    assert rows.min() < inner_rows.min() < inner_rows.max() < rows.max()
+    first, last = columns.min(), columns.max()
+    assert inner.min() == pytest.approx((first + last) / 2, abs=4) and inner.max() == pytest.approx(last, abs=4)
+
+
+@pytest.mark.parametrize("notes", [SCORE[:0], SCORE.assign(offset=np.nan), SCORE.assign(onset=-np.inf)])
+def test_a_piano_roll_of_nothing_is_refused(shown, notes):
+    with pytest.raises(ValueError, match="There is nothing to draw: a piano roll takes one note or more, and none of"):
+        plots.piano_roll(notes)
+    assert shown == []
 
 
 def test_classes_are_told_apart_by_colour_and_by_marker():

@@ -176,6 +176,7 @@ def test_files_that_are_none_are_refused(tmp_path):
 @pytest.mark.parametrize("make, words", [
     (lambda: scores.table([(0, 1, 128, 0)]), "Pitch 128 is no MIDI number"),
     (lambda: scores.table([(1, 1, 60, 0)]), "ends before it begins"),
+    (lambda: scores.table([(0, 1, np.nan, 0)]), "nothing, NaN or infinity in one of onset, offset, pitch, part"),
     (lambda: scores.to_midi(scores.table([])), "no notes"),
     (lambda: scores.to_roll(scores.table([(0, 1, 20, 0)])), "Pitch 20 is no key"),
     (lambda: scores.to_roll(scores.table([(0, 9000, 60, 0)])), "9000 steps"),
