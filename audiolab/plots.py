@@ -457,15 +457,16 @@ def piano_roll(notes, *, title="", alt="", names=(), x_label="time (s)"):
     if not len(notes) or not np.isfinite(notes[["onset", "offset", "pitch", "part"]].to_numpy(float)).all():
         raise ValueError("There is nothing to draw: a piano roll takes one note or more, and none of them NaN.")
     low, high = keys_around(notes.pitch)
-    figure, (axis,) = _figure(1, 1, height=np.clip(0.9 + 0.06 * (high - low), 2.4, 5))
+    figure, (axis,) = _figure(1, 1, height=np.clip(0.9 + 0.08 * (high - low), 2.4, 5))
     for key in range(low, high + 1):
         if key % 12 in BLACK_KEYS:
             axis.axhspan(key - 0.5, key + 0.5, color="#f0f0f0", linewidth=0)
     for part in np.unique(notes.part):
         name, color, thickness = part_style(part, names)
         own = notes[notes.part == part]
-        axis.barh(own.pitch, own.offset - own.onset, thickness, own.onset, color=color, edgecolor="white",
-                  linewidth=0.5, label=name, zorder=2)
+        length = own.offset - own.onset
+        length = np.maximum(length - 0.002 * notes.offset.max(), 0.75 * length)         # a gap before the next note
+        axis.barh(own.pitch, length, thickness, own.onset, color=color, linewidth=0, label=name, snap=True, zorder=2)
     octaves = range(-(-low // 12) * 12, high + 1, 12)
     axis.set_yticks(octaves, [f"C{key // 12 - 1}" for key in octaves])
     axis.set(xlabel=x_label, ylabel="key", ylim=(low - 0.5, high + 0.5))
@@ -492,7 +493,7 @@ def part_style(part, names=()):
         Of the room that a key has: four in turn, so that parts differ not by colour alone.
     """
     name = names[part] if part < len(names) else f"part {part}"
-    return name, class_style(part)[0], (0.95, 0.75, 0.55, 0.35)[part % 4]
+    return name, class_style(part)[0], (0.95, 0.7, 0.5, 0.3)[part % 4]
 
 
 def keys_around(pitches):

@@ -55,7 +55,7 @@ def test_a_part_keeps_its_colour_when_others_are_absent(made):
 def test_a_single_note_has_an_octave_around_it_with_its_c(made, pitch):
     widgets.piano_roll([(0, 1, pitch, 0)], Y, SR)
     keys = made[0].drawn["keys"]
-    assert len(keys) == 12 and sum(re.fullmatch(r"C-?\d", key) is not None for key in keys) == 1
+    assert len(keys) == 12 and sum(re.fullmatch(r"C-?\d+", key) is not None for key in keys) == 1
 
 
 def test_the_sound_is_compressed_and_in_step_with_the_notes(made):

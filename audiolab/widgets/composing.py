@@ -13,8 +13,9 @@ SLACK = 0.1                     # seconds by which a note may outlast the sound:
 def piano_roll(notes, y, sr, title="", seconds=8, names=()):
     """A piano roll that scrolls while its sound plays. A line says where the sound is; what comes stands to its right.
 
-    Pause, and the notes that sound are named; press a place, and the player goes there. The cell of the notebook also
-    stores a picture of the whole roll, for pages without a kernel.
+    Pause, and the notes that sound are named; press a place, and the player goes there. After such a jump the line may
+    be off by up to 1/256 of the whole, because in an MP3 browsers find a place by a coarse table. The cell of the
+    notebook also stores a picture of the whole roll, for pages without a kernel.
 
     Parameters
     ----------

@@ -1,5 +1,6 @@
 // A piano roll under a line that is the player's time. Stands after clips.js, whose frame it uses.
 const BEHIND = 0.25;                                       // share of the roll that has sounded, left of the line
+const GAP = 0.003;                                         // share of it between a note and the next on the same key
 const HINT = "Press a place of the roll to go there. Pause, and the notes that sound are named here.";
 
 const shape = (tag, attributes = {}, ...children) => {
@@ -21,7 +22,8 @@ function render({ model, el }) {
     ? [shape("rect", { class: "black", width: span, y: rows - 1 - k, height: 1 })] : []);
   const octaves = keys.flatMap((name, k) => /^C-?\d/.test(name) ? [{ name, bottom: rows - k }] : []);
   const bars = notes.map(([onset, offset, pitch, part]) => shape("rect", {
-    class: "note", fill: parts[part].color, x: onset, width: offset - onset,
+    class: "note", fill: parts[part].color, x: onset,
+    width: Math.max(offset - onset - GAP * span, 0.75 * (offset - onset)),
     y: rows - (pitch - low) - (1 + parts[part].thickness) / 2, height: parts[part].thickness }));
   const seconds = Array.from({ length: Math.ceil(duration) }, (_, t) => shape("line", { x1: t, x2: t, y2: rows }));
   const page = shape("g", {}, ...seconds, ...bars);
