@@ -5,6 +5,9 @@ The notes of a piece are a table: `onset` and `offset` in quarter notes from the
 a piano roll, a list of events, a line of ABC, or four voices on a grid, which is what the chapter's Transformer writes.
 """
 
+import re
+from numbers import Real
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,15 @@ REST, HOLD, MISSING = -1, -2, -3    # what a voice may do besides striking a not
 VOICES = ("soprano", "alto", "tenor", "bass")
 COLUMNS = ("onset", "offset", "pitch", "part")
 TICKS = 480                         # of a MIDI file, per quarter note
+NEAR = 0.25                         # steps from a point of the grid within which a note is meant to be on it
+MISREAD = {                         # of ABC, without a word, by music21: patterns, and what to do
+    r"^X:.*^X:[^\n]*": "give one tune at a time, from one X: to the next",
+    r"^K:[^\n]*(?:clef|middle|octave|transpose)=": "leave the clef out, and write the notes at their own height",
+    r"^V:[^\n]*(?:middle|octave|transpose)=": "write the notes at their own height",
+    r"\[[KLV]:": "put it on a line of its own, without brackets",
+    r"^(?![A-Za-z+]:)[^\n]*[ZXx]": "write rests as z, with their length",
+    r"^(?![A-Za-z+]:)[^\n]*&": "give each voice lines V: of its own",
+}
 LONGEST = 4096                      # steps of a roll or grid; a mistaken step would fill the memory
 
 
@@ -39,17 +51,27 @@ def table(rows):
     Raises
     ------
     ScoreError
-        If something is missing or NaN, a pitch is no MIDI number, or a note ends before it begins.
+        If these are no notes, something is missing or NaN, a pitch is no MIDI number, a part is no whole number from 0,
+        or a note ends before it begins.
 
     Taught in: notebooks/07_music_generation.ipynb, "What is a note to a computer?"
     """
-    notes = pd.DataFrame(rows, columns=list(COLUMNS))
-    if not np.isfinite(notes.to_numpy(float)).all():
+    try:
+        notes = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows), columns=list(COLUMNS))
+        notes = notes[list(COLUMNS)]
+        if any(isinstance(value, str) for value in notes.to_numpy(object).flat):
+            raise TypeError                                     # "60" would pass for a number
+        notes = notes.astype(float)
+    except (TypeError, ValueError, KeyError):
+        raise ScoreError(f"These are no notes: give a table with the columns {', '.join(COLUMNS)}, or for each note "
+                         "these four numbers.") from None
+    if not np.isfinite(notes.to_numpy()).all():
         raise ScoreError(f"A note has nothing, NaN or infinity in one of {', '.join(COLUMNS)}: look at what made it.")
-    notes = notes.astype({"onset": float, "offset": float, "pitch": int, "part": int})
-    if not notes.pitch.between(0, 127).all():
-        wrong = notes.pitch[~notes.pitch.between(0, 127)].iloc[0]
-        raise ScoreError(f"Pitch {wrong} is no MIDI number: they go from 0 to 127, and 60 is middle C.")
+    if len(wrong := notes.pitch[~notes.pitch.between(0, 127) | (notes.pitch % 1 != 0)]):
+        raise ScoreError(f"Pitch {wrong.iloc[0]:g} is no MIDI number: they go from 0 to 127, and 60 is middle C.")
+    if len(wrong := notes.part[~notes.part.between(0, 2**31) | (notes.part % 1 != 0)]):
+        raise ScoreError(f"Part {wrong.iloc[0]:g} is none: parts are counted from 0, the highest one.")
+    notes = notes.astype({"pitch": int, "part": int})
     if not ((notes.onset >= 0) & (notes.offset > notes.onset)).all():
         raise ScoreError("A note begins before 0, or ends before it begins: offsets come after onsets.")
     return notes.sort_values(["onset", "part", "pitch"], ignore_index=True)
@@ -59,16 +81,16 @@ def table(rows):
 
 
 def to_midi(notes, tempo=80, programs=(0,)):
-    """Notes as a MIDI score, a track for each part, to be saved or played.
+    """Notes as a MIDI score, a track "part 0", "part 1", … for each part, to be saved or played.
 
     Parameters
     ----------
     notes : pandas.DataFrame
         With `COLUMNS`.
     tempo : float
-        Quarter notes per minute.
+        Quarter notes per minute, 4 to 1000.
     programs : sequence of int
-        General MIDI instrument of each part, counted from 0; the last one for all further parts.
+        General MIDI instrument of each part, 0 to 127; the last one for all further parts.
 
     Returns
     -------
@@ -78,19 +100,24 @@ def to_midi(notes, tempo=80, programs=(0,)):
     Raises
     ------
     ScoreError
-        As `table`, or if there are no notes.
+        As `table`, or if there are no notes, or `tempo` or a program lies beyond.
 
     Taught in: notebooks/07_music_generation.ipynb, "What is a note to a computer?"
     """
     from symusic import Note, Score, Tempo, Track
 
-    notes = table(notes)
+    notes, programs = table(notes), np.asarray(programs)
     if notes.empty:
         raise ScoreError("There are no notes: a score needs one at least.")
+    if isinstance(tempo, bool) or not isinstance(tempo, Real) or not 4 <= tempo <= 1000:
+        raise ScoreError(f"A tempo is a number of quarter notes per minute from 4 to 1000, not {tempo!r}.")
+    if programs.ndim != 1 or programs.dtype.kind not in "iu" or not len(programs) or programs.min() < 0 or (
+            programs.max() > 127):
+        raise ScoreError("Programs are whole numbers from 0 to 127, one at least: General MIDI, counted from 0.")
     score = Score(TICKS)
-    score.tempos.append(Tempo(time=0, qpm=tempo))
+    score.tempos.append(Tempo(time=0, qpm=float(tempo)))
     for part in range(notes.part.max() + 1):
-        track = Track(program=int(programs[min(part, len(programs) - 1)]))
+        track = Track(f"part {part}", program=int(programs[min(part, len(programs) - 1)]))
         for note in notes[notes.part == part].itertuples():
             start, end = round(note.onset * TICKS), round(note.offset * TICKS)
             track.notes.append(Note(time=start, duration=max(end - start, 1), pitch=note.pitch, velocity=80))
@@ -110,12 +137,14 @@ def from_midi(file):
     Returns
     -------
     pandas.DataFrame
-        With `COLUMNS`; the parts are the tracks, the one whose pitches are highest on average first.
+        With `COLUMNS`; the parts are the tracks, by their names where `to_midi` has named them all, else the one whose
+        pitches are highest on average first.
 
     Raises
     ------
     ScoreError
-        If there is no such file, it is no MIDI file, or has no notes besides drums.
+        If there is no such file, it is no MIDI file or one whose time is not counted in parts of a quarter note, or has
+        no notes besides drums.
 
     Taught in: notebooks/07_music_generation.ipynb, "Can it go on with your tune?"
     """
@@ -123,20 +152,43 @@ def from_midi(file):
 
     score, name = file, "The score"
     if not isinstance(file, Score().__class__):
+        if not isinstance(file, str | PathLike):
+            raise ScoreError(f"A {type(file).__name__} is no MIDI file: give its path, or a symusic.Score.")
         name = repr(str(file))
         try:
-            score = Score.from_midi(Path(file).read_bytes())
-        except OSError as error:
-            raise ScoreError(f"{name} cannot be read ({error.strerror or 'no such file'}): check the path.") from None
+            data = Path(file).read_bytes()
+        except (OSError, ValueError) as error:                  # the latter for a path that cannot be one
+            reason = getattr(error, "strerror", None) or "no such file"
+            raise ScoreError(f"{name} cannot be read ({reason}): check the path.") from None
+        if unusual := _unusual(data):
+            raise ScoreError(f"{name} {unusual}: export it as a Standard MIDI File (.mid), in ticks per quarter note.")
+        try:
+            score = Score.from_midi(data)
         except Exception:                       # symusic raises whatever its parser in C++ does
             raise ScoreError(f"{name} is no MIDI file, or damaged: export it as a Standard MIDI File (.mid).") from None
     tracks = [track for track in score.tracks if len(track.notes) and not track.is_drum]
     if not tracks:
         raise ScoreError(f"{name} has no notes besides drums: choose one with a melody.")
-    tracks.sort(key=lambda track: -np.mean([note.pitch for note in track.notes]))
+    named = [re.fullmatch(r"part (\d{1,3})", track.name) for track in tracks]
+    parts = [int(name[1]) for name in named if name]
+    if len(set(parts)) < len(tracks):                           # another's file, or one to which tracks were added
+        tracks.sort(key=lambda track: -np.mean([note.pitch for note in track.notes]))
+        parts = range(len(tracks))
     quarter = score.ticks_per_quarter
     return table((note.time / quarter, (note.time + max(note.duration, 1)) / quarter, note.pitch, part)
-                 for part, track in enumerate(tracks) for note in track.notes)
+                 for part, track in zip(parts, tracks, strict=True) for note in track.notes)
+
+
+def _unusual(data):
+    """What is unusual about the first bytes of a MIDI file: ``MThd``, three numbers, and how time is divided."""
+    if data.startswith(b"RIFF"):
+        return "is a RIFF file, which may hold MIDI (.rmi) or sound (.wav)"
+    if not data.startswith(b"MThd") or len(data) < 14:
+        return None
+    division = int.from_bytes(data[12:14], "big")
+    if division >= 2**15:
+        return "counts time in frames of a film (SMPTE)"
+    return None if division else "divides a quarter note into 0 ticks, so that no note has a length"
 
 
 # ---------------------------------------------------------------------------------------- piano roll
@@ -162,11 +214,11 @@ def to_roll(notes, step=1.0):
     Raises
     ------
     ScoreError
-        If a pitch is no key of a piano, or the piece would have more than 4096 steps.
+        If a pitch is no key of a piano, `step` is no length, or the piece would have more than 4096 steps.
 
     Taught in: notebooks/07_music_generation.ipynb, "What is a note to a computer?"
     """
-    notes = _on_keys(table(notes))
+    notes, step = _on_keys(table(notes)), _checked(step)
     steps = _steps(notes.offset.max() if len(notes) else 0, step)
     return music.piano_roll(notes, steps * step, 1 / step).T.copy()
 
@@ -186,9 +238,14 @@ def from_roll(roll, step=1.0):
     pandas.DataFrame
         ``to_roll(from_roll(roll, step), step)`` is the roll again, up to silence at its end.
 
+    Raises
+    ------
+    ScoreError
+        If the roll has another shape, or `step` is no length.
+
     Taught in: notebooks/07_music_generation.ipynb, "What is a note to a computer?"
     """
-    roll = np.asarray(roll) != 0
+    roll, step = np.asarray(roll) != 0, _checked(step)
     if roll.ndim != 2 or roll.shape[1] != KEYS:
         raise ScoreError(f"A piano roll has shape [time, {KEYS}], not {list(roll.shape)}: turn it round?")
     change = np.diff(np.pad(roll.astype(int), ((1, 1), (0, 0))), axis=0)        # 1 where a key goes down, -1 up
@@ -243,22 +300,27 @@ def to_events(notes, step=0.25):
     Raises
     ------
     ScoreError
-        If a part strikes a pitch that it holds: two such notes could not be told apart afterwards.
+        If a part strikes a pitch that it holds: two such notes could not be told apart afterwards; if two notes are too
+        short for `step`, or it is no length.
 
     Taught in: notebooks/07_music_generation.ipynb, "What is a note to a computer?"
     """
-    happens = []
+    happens, step = [], _checked(step)
     for note in _rounded(table(notes), step).itertuples():
-        happens += [(note.offset, 0, note.pitch, note.part), (note.onset, 1, note.pitch, note.part)]
-    events, now, down = [], 0, set()
-    for time, on, pitch, part in sorted(happens):
+        happens += [(note.offset, 0, note.pitch, note.part, note), (note.onset, 1, note.pitch, note.part, note)]
+    events, now, down = [], 0, {}
+    for time, on, pitch, part, note in sorted(happens):
         if time > now:
             events.append(("wait", time - now))
             now = time
         if on and (pitch, part) in down:
+            _not_rounded_together(down[pitch, part], note, step)
             raise ScoreError(f"Part {part} strikes {pitch} again while it sounds, at {time * step:g} quarter notes: "
                              "end the first note there.")
-        (down.add if on else down.remove)((pitch, part))
+        if on:
+            down[pitch, part] = note
+        else:
+            del down[pitch, part]
         events.append(("on" if on else "off", pitch, part))
     return events
 
@@ -269,11 +331,11 @@ def from_events(events, step=0.25):
     Raises
     ------
     ScoreError
-        If an event is none, a note ends that has not begun, begins twice, or never ends.
+        If an event is none, a note ends that has not begun, begins twice, or never ends; or `step` is no length.
 
     Taught in: notebooks/07_music_generation.ipynb, "What is a note to a computer?"
     """
-    now, down, rows = 0, {}, []
+    now, down, rows, step = 0, {}, [], _checked(step)
     for event in events:
         match event:
             case ("wait", steps) if steps == int(steps) > 0:
@@ -311,7 +373,8 @@ def to_abc(notes, step=0.25, title="Score"):
     Raises
     ------
     ScoreError
-        If a part has two notes at once, or `step` is no half, quarter, … of a whole note.
+        If a part has two notes at once, or two that are too short for `step`, it is no half, quarter, … of a whole
+        note, or the title has more than one line.
 
     Notes
     -----
@@ -319,20 +382,23 @@ def to_abc(notes, step=0.25, title="Score"):
 
     Taught in: notebooks/07_music_generation.ipynb, "What is a note to a computer?"
     """
-    unit = 4 / step
-    if unit != round(unit) or round(unit).bit_count() != 1:
+    if {"\n", "\r"} & set(str(title)):
+        raise ScoreError("A title in ABC is one line: leave the others out.")
+    unit = 4 / _checked(step)
+    if not unit.is_integer() or int(unit).bit_count() != 1:
         raise ScoreError(f"A step of {step} quarter notes has no name in ABC: take 1, 0.5, 0.25, …")
     notes = _rounded(table(notes), step)
-    lines = ["X:1", f"T:{title}", "M:none", f"L:1/{round(unit)}", "K:C"]
+    lines = ["X:1", f"T:{title}", "M:none", f"L:1/{int(unit)}", "K:C"]
     for part in range(notes.part.max() + 1 if len(notes) else 0):
-        now, words = 0, []
+        now, words, last = 0, [], None
         for note in notes[notes.part == part].itertuples():
             if note.onset < now:
+                _not_rounded_together(last, note, step)
                 raise ScoreError(f"Part {part} has two notes at once, at {note.onset * step:g} quarter notes: give "
                                  "each voice a part of its own.")
             words += [f"z{note.onset - now}"] if note.onset > now else []
             words.append(_abc_pitch(note.pitch) + str(note.offset - note.onset))
-            now = note.offset
+            now, last = note.offset, note
         lines += [f"V:{part + 1}", " ".join(words) or "z1"]
     return "\n".join(lines) + "\n"
 
@@ -347,17 +413,19 @@ def from_abc(text):
     Returns
     -------
     pandas.DataFrame
-        With `COLUMNS`. Tied notes are one; chord symbols are left out, repeats not played.
+        With `COLUMNS`. Tied notes are one; chord symbols are left out, repeats not played. An accidental lasts until
+        the end of its bar, unless a line such as ``%abc-1.6`` names a version that has it otherwise.
 
     Raises
     ------
     ScoreError
-        If music21 cannot read it, or finds no notes.
+        If it is no text of one tune (files are not opened), music21 cannot read it, would misread it, or finds no
+        notes.
 
     Taught in: notebooks/07_music_generation.ipynb, "What is a note to a computer?"
     """
     try:
-        notes = table(music.read_abc(text))
+        notes = table(music.read_abc(_by_voices(_readable(text))))
     except ScoreError:
         raise
     except Exception as error:                  # music21 has many of its own
@@ -366,6 +434,42 @@ def from_abc(text):
     if notes.empty:
         raise ScoreError("There are no notes in this ABC: after the line K: come letters such as C D E c d e.")
     return notes
+
+
+def _readable(text):
+    """The text, if it is one tune in ABC of which music21 misreads nothing."""
+    if not isinstance(text, str) or "\n" not in text or not re.search("^K:", text, re.M):
+        raise ScoreError("This is no tune in ABC notation: read the file first, with Path(file).read_text(), and give "
+                         "the lines of one tune, from X: on, with a line K: for its key.")
+    lines = [re.sub('"[^"]*"|![^!]*!|%.*', "", line) for line in _tune(text)]           # less words, signs, remarks
+    for misread, advice in MISREAD.items():
+        if found := re.search(misread, "\n".join(lines), re.M | re.S):
+            raise ScoreError(f"music21 would misread {found[0].splitlines()[-1]!r} in this ABC: {advice}.")
+    return text
+
+
+def _tune(text):
+    """The lines from the first ``X:`` on."""
+    return re.split("^(?=X:)", text, maxsplit=1, flags=re.M)[-1].splitlines()
+
+
+def _by_voices(text):
+    """The text with the lines of each voice in one piece, and its version: music21 takes each ``V:`` for a voice."""
+    version = re.search(r"^%abc-\d.*", text, re.M)
+    head, voices, now, keyed = [], {}, None, False
+    for line in _tune(text):
+        if line.startswith("V:"):
+            name = (line[2:].split() or ["1"])[0]
+            voices.setdefault(name, [])
+            now = name if keyed else None                       # the head only names it
+        elif re.match("[A-Za-z]:|%", line) and now is None and not any(voices.values()):
+            head.append(line)
+            keyed |= line.startswith("K:")
+        elif line.strip():
+            voices.setdefault(now or "1", []).append(line)
+    for i, lines in enumerate(filter(None, voices.values()), 1):
+        head += [f"V:{i}", *lines]
+    return "\n".join([version[0] if version else "%abc-2.1", *head]) + "\n"
 
 
 def _abc_pitch(pitch):
@@ -381,8 +485,9 @@ def _abc_pitch(pitch):
 def to_grid(notes, step=0.5):
     """Voices on a grid: what each of four parts does at each step.
 
-    A note counts where it is struck; what begins and ends between two points of the grid is lost. Where a part has
-    more than one note, it is the highest.
+    Onsets and offsets less than a quarter of a step from a point of the grid are meant to be on it, as in what was
+    played by hand; an overlap shorter than that (legato) ends where the part's next note begins. What lies wholly
+    between two points is lost. Where a part has more than one note, it is the highest.
 
     Parameters
     ----------
@@ -399,23 +504,62 @@ def to_grid(notes, step=0.5):
     Raises
     ------
     ScoreError
-        If there are no notes, more than four parts, a pitch is no key of a piano, or there are over 4096 steps.
+        If there are no notes, or none on the grid, more than four parts, a pitch is no key of a piano, `step` is no
+        length, or there are over 4096 steps.
 
     Taught in: notebooks/07_music_generation.ipynb, "Who listens to whom?"
     """
-    notes = _on_keys(table(notes))
+    notes, step = _on_keys(table(notes)), _checked(step)
     if notes.empty:
         raise ScoreError("There are no notes: a grid needs one at least.")
     if notes.part.max() >= len(VOICES):
         raise ScoreError(f"There are {notes.part.max() + 1} parts, and {len(VOICES)} voices on the grid: choose four.")
-    first = np.ceil(notes.onset.to_numpy() / step - 1e-6).astype(int)       # points of the grid on which it sounds
-    after = np.ceil(notes.offset.to_numpy() / step - 1e-6).astype(int)
     pitch, part = notes.pitch.to_numpy(), notes.part.to_numpy()
-    owner = np.full((_steps(notes.offset.max(), step), len(VOICES)), -1)        # which note each voice sounds
+    _steps(notes.offset.max(), step)
+    first, after = _points(notes, step)
+    if (first >= after).all():
+        raise ScoreError(f"No note lies on a grid of {step:g} quarters: take a finer step.")
+    owner = np.full((after.max(), len(VOICES)), -1)             # which note each voice sounds
     for i in np.lexsort((first, pitch)):                        # higher ones take over
         owner[first[i] : after[i], part[i]] = i
     begins = np.diff(owner, axis=0, prepend=-1) != 0
     return np.where(owner < 0, REST, np.where(begins, pitch[owner], HOLD))
+
+
+def as_grid(grid):
+    """A grid as `to_grid` makes it, if this is one.
+
+    Parameters
+    ----------
+    grid : array_like of int, shape [time, 4]
+        Whole numbers of any type. What a voice holds at the first step may have begun before.
+
+    Returns
+    -------
+    np.ndarray of int64, shape [time, 4]
+
+    Raises
+    ------
+    ScoreError
+        If it has another shape, something is `MISSING`, or a value is neither key, `REST` nor `HOLD`.
+
+    Taught in: notebooks/07_music_generation.ipynb, "Who listens to whom?"
+    """
+    if isinstance(grid, pd.DataFrame):
+        raise ScoreError("This is a table of notes: scores.to_grid makes a grid of it.")
+    try:
+        grid = np.asarray(grid)
+    except (TypeError, ValueError):                             # rows of different lengths, or on another device
+        raise ScoreError(f"This is no grid: it has shape [time, {len(VOICES)}], an array of whole numbers.") from None
+    if grid.ndim != 2 or grid.shape[1] != len(VOICES):
+        raise ScoreError(f"A grid has shape [time, {len(VOICES)}], not {list(grid.shape)}.")
+    if grid.dtype.kind not in "iuf" or not np.isfinite(grid).all() or (np.floor(grid) != grid).any():
+        raise ScoreError(f"A grid has whole numbers: MIDI pitches, {REST} for a rest, {HOLD} where a note is held.")
+    if (grid == MISSING).any():
+        raise ScoreError("There are gaps in the grid; fill in what is missing first: infilling.fill_in.")
+    if len(strange := grid[((grid < LOW) | (grid >= LOW + KEYS)) & (grid != REST) & (grid != HOLD)]):
+        raise ScoreError(_off_keys(strange[0]))
+    return grid.astype(np.int64)
 
 
 def from_grid(grid, step=0.5):
@@ -435,24 +579,19 @@ def from_grid(grid, step=0.5):
     Raises
     ------
     ScoreError
-        If a value is neither key, `REST` nor `HOLD`, or a voice holds where nothing sounds.
+        As `as_grid`, or if a voice holds where nothing sounds, or `step` is no length.
 
     Taught in: notebooks/07_music_generation.ipynb, "Who listens to whom?"
     """
-    grid = np.asarray(grid)
-    if grid.ndim != 2 or grid.shape[1] != len(VOICES):
-        raise ScoreError(f"A grid has shape [time, {len(VOICES)}], not {list(grid.shape)}.")
-    rows = []
-    for part, voice in enumerate(grid.T):
+    rows, step = [], _checked(step)
+    for part, voice in enumerate(as_grid(grid).T):
         for t, value in enumerate(voice.tolist()):
             if value == HOLD:
                 if not rows or rows[-1][3] != part or rows[-1][1] != t:
                     raise ScoreError(f"The {VOICES[part]} holds at step {t} where nothing sounds: strike a note first.")
                 rows[-1][1] = t + 1
-            elif LOW <= value < LOW + KEYS:
-                rows.append([t, t + 1, value, part])
             elif value != REST:
-                raise ScoreError(_off_keys(value))
+                rows.append([t, t + 1, value, part])
     return table((a * step, b * step, pitch, part) for a, b, pitch, part in rows)
 
 
@@ -466,11 +605,16 @@ def sounding(grid):
     Returns
     -------
     np.ndarray of int, shape [time, 4]
-        MIDI pitches, or `REST`.
+        MIDI pitches, or `REST`; also where something is held from the first step on, of which nobody knows what it is.
+
+    Raises
+    ------
+    ScoreError
+        As `as_grid`.
 
     Taught in: notebooks/07_music_generation.ipynb, "Is it music?"
     """
-    grid = np.asarray(grid)
+    grid = as_grid(grid)
     struck = np.maximum.accumulate(np.where(grid == HOLD, 0, np.arange(len(grid))[:, None]), axis=0)
     return np.maximum(np.take_along_axis(grid, struck, axis=0), REST)
 
@@ -488,7 +632,8 @@ def melody(notes, step=0.5):
     Returns
     -------
     np.ndarray of int, shape [time, 4]
-        As `to_grid`; three voices rest. It begins with the first note.
+        As `to_grid`; three voices rest. It begins with the whole quarter at or before the first note, so that an
+        upbeat stays one, and what was on a beat is on one.
 
     Raises
     ------
@@ -497,28 +642,57 @@ def melody(notes, step=0.5):
 
     Taught in: notebooks/07_music_generation.ipynb, "Can it go on with your tune?"
     """
-    notes = table(notes)
-    start = notes.onset.min() if len(notes) else 0
-    return to_grid(notes.assign(part=0, onset=notes.onset - start, offset=notes.offset - start), step)
+    notes, step = table(notes), _checked(step)
+    start = np.floor(notes.onset.min() + NEAR * step) if len(notes) else 0      # a hair early is no upbeat
+    return to_grid(notes.assign(part=0, onset=(notes.onset - start).clip(lower=0), offset=notes.offset - start), step)
 
 
 # ---------------------------------------------------------------------------------------- what all need
 
 
+def _checked(step):
+    """The step, if it is a length of time."""
+    if isinstance(step, bool) or not isinstance(step, Real) or not 0 < step < np.inf:
+        raise ScoreError(f"A step is a number of quarter notes above 0, such as 0.5 for eighths, not {step!r}.")
+    return float(step)
+
+
 def _rounded(notes, step):
-    """Onsets and offsets in whole steps, no note shorter than one."""
+    """Onsets and offsets in whole steps, no note shorter than one; and as they were, `begin` and `end`."""
     first = (notes.onset / step).round().astype(int)
     last = (notes.offset / step).round().astype(int)
-    return notes.assign(onset=first, offset=np.maximum(last, first + 1))
+    return notes.assign(onset=first, offset=np.maximum(last, first + 1), begin=notes.onset, end=notes.offset)
+
+
+def _not_rounded_together(one, other, step):
+    """Say that the step is too long, if two notes meet only because they were rounded to it."""
+    if one.end <= other.begin:
+        raise ScoreError(f"Part {one.part} has two notes within a step, at {one.begin:g} and {other.begin:g} quarter "
+                         f"notes: take a finer step than {step:g}.")
+
+
+def _points(notes, step):
+    """The first point of the grid on which each note sounds, and the first one on which it does not any more."""
+    onset, offset = notes.onset.to_numpy() / step, notes.offset.to_numpy() / step
+    for part in notes.part.unique():
+        own = np.flatnonzero(notes.part == part)                # in the order of onsets, as `table` leaves them
+        begins = np.append(onset[own], np.inf)
+        end = offset[own]
+        following = begins[np.searchsorted(begins, np.maximum(end - NEAR, onset[own]) + 1e-6, side="right")]
+        offset[own] = np.minimum(end, following)                # legato: only what overlaps by less than `NEAR`
+    first, after = (np.where(np.abs(x - x.round()) < NEAR - 1e-6, x.round(), np.ceil(x - 1e-6))
+                    for x in (onset, offset))
+    struck = (np.abs(onset - first) < NEAR) & (offset > first + 1e-6)           # there, however short
+    return first.astype(int), np.where(struck, np.maximum(after, first + 1), after).astype(int)
 
 
 def _steps(end, step):
     """How many steps a piece has that ends after so many quarter notes."""
-    steps = int(np.ceil(end / step - 1e-6))
+    steps = np.ceil(end / step - 1e-6)
     if steps > LONGEST:
-        raise ScoreError(f"The piece would have {steps} steps, and {LONGEST} is the most: take a part of it, or a "
+        raise ScoreError(f"The piece would have {steps:g} steps, and {LONGEST} is the most: take a part of it, or a "
                          "longer step.")
-    return steps
+    return int(steps)
 
 
 def _on_keys(notes):
@@ -530,4 +704,4 @@ def _on_keys(notes):
 
 
 def _off_keys(pitch):
-    return f"Pitch {pitch} is no key of a piano: they go from {LOW} to {LOW + KEYS - 1}. Transpose it by octaves."
+    return f"Pitch {pitch:g} is no key of a piano: they go from {LOW} to {LOW + KEYS - 1}. Transpose it by octaves."
