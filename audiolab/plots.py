@@ -242,7 +242,7 @@ def compare(x, predicted, measured, *, x_label, y_label, title="", alt="", names
     _display(figure, title, alt)
 
 
-def matrices(pictures, *, x_label, y_label, title="", alt="", step=1.0, label=None, rows=None):
+def matrices(pictures, *, x_label, y_label, title="", alt="", step=1.0, label=None, rows=None, columns=None):
     """Matrices as colours, side by side: spectrograms and what is made from them.
 
     Parameters
@@ -258,8 +258,8 @@ def matrices(pictures, *, x_label, y_label, title="", alt="", step=1.0, label=No
     label : str, optional
         What the colours mean, with its unit. All pictures then share one scale, shown beside them; without it each
         has its own, from its smallest to its largest value.
-    rows : dict of int to str, optional
-        Names of some rows, in place of their numbers.
+    rows, columns : dict of int to str, optional
+        Names of some rows or columns, in place of their numbers.
 
     Taught in: notebooks/03_features.ipynb, "How short may a look be?"
     """
@@ -273,6 +273,8 @@ def matrices(pictures, *, x_label, y_label, title="", alt="", step=1.0, label=No
         axis.grid(False)
         if rows:
             axis.set_yticks(list(rows), list(rows.values()))
+        if columns:
+            axis.set_xticks([(column + 0.5) * step for column in columns], list(columns.values()))
     axes[0].set_ylabel(y_label)
     if label:
         figure.colorbar(image, ax=list(axes), label=label, pad=0.01)
@@ -456,6 +458,8 @@ def piano_roll(notes, *, title="", alt="", names=(), x_label="time (s)"):
     """
     if not len(notes) or not np.isfinite(notes[["onset", "offset", "pitch", "part"]].to_numpy(float)).all():
         raise ValueError("There is nothing to draw: a piano roll takes one note or more, and none of them NaN.")
+    if not notes.pitch.between(0, 127).all() or not (notes.onset < notes.offset).all():
+        raise ValueError("A piano roll takes pitches from 0 to 127, and notes that end after they begin.")
     low, high = keys_around(notes.pitch)
     figure, (axis,) = _figure(1, 1, height=np.clip(0.9 + 0.08 * (high - low), 2.4, 5))
     for key in range(low, high + 1):

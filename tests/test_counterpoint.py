@@ -45,6 +45,8 @@ GOOD = grid([72, 67, 64, 48], [71, 67, 62, 55])
     (grid([67, REST, REST, 60], [67, REST, REST, 60]), "parallel_fifths", 0),              # repeated, not moved
     (grid([67, REST, REST, 60], [HOLD, REST, REST, HOLD], [69, REST, REST, 62]), "parallel_fifths", 1),
     (grid([67, REST, REST, 60], [62, REST, REST, 67]), "parallel_fifths", 0),              # crossed, against each other
+    (grid([60, 67, REST, REST], [62, 69, REST, REST]), "parallel_fifths", 1),              # crossed, together
+    (grid([60, 65, REST, REST], [62, 67, REST, REST]), "parallel_fifths", 0),              # crossed fourths
     (grid([72, REST, REST, 48], [74, REST, REST, 50]), "parallel_octaves", 1),
     (grid([72, REST, REST, 48], [74, REST, REST, 38]), "parallel_octaves", 0),             # against each other
     (grid([60, REST, REST, 60], [62, REST, REST, 62]), "parallel_octaves", 1),             # unisons
@@ -84,7 +86,6 @@ def test_a_copy_is_found_in_any_key():
     for by in (-7, 0, 5):
         copy = [(30,), *moved(PIECE[1:4], by), (31,)]
         assert cp.longest_runs([copy], [PIECE]) == [3]
-        assert cp.shared([copy], [PIECE], 3) == [True] and cp.shared([copy], [PIECE], 4) == [False]
 
 
 def test_what_was_changed_is_no_copy():
@@ -100,3 +101,20 @@ def test_silence_is_nobodys():
 def test_quarters_of_a_grid():
     assert cp.quarters(grid([72, 67, 64, 48], [HOLD, 65, HOLD, HOLD], [HOLD, 64, HOLD, REST])) == [
         (48, 64, 67, 72), (64, 72)]
+
+
+def test_the_share_of_parallels_is_of_moves_in_the_same_direction():
+    piece = grid([67, REST, REST, 60], [69, REST, REST, 62], [72, REST, REST, 64], [71, REST, REST, 65])
+    assert cp.parallel_share([piece]) == 50           # a fifth to a fifth, a sixth; then against each other
+    assert cp.parallel_share([piece, GOOD]) == pytest.approx(100 / 3)
+    assert cp.parallel_share([]) == cp.parallel_share([piece[:1]]) == 0
+
+
+def test_a_whole_copy_is_found_at_once():
+    piece = [(40 + i * i % 23, 60 + i * 7 % 19) for i in range(400)]
+    assert cp.longest_runs([piece, piece[7:90], piece[::-1][:9]], [piece])[:2] == [400, 83]
+
+
+def test_a_distribution_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="of nothing"):
+        cp.distance(np.zeros(12), np.full(12, 1 / 12))

@@ -105,6 +105,22 @@ def test_a_piano_roll_of_nothing_is_refused(shown, notes):
     assert shown == []
 
 
+@pytest.mark.parametrize("notes", [SCORE.assign(pitch=20_000), SCORE.assign(offset=SCORE.onset)])
+def test_a_piano_roll_of_no_pitches_or_of_notes_without_length_is_refused(shown, notes):
+    with pytest.raises(ValueError, match="from 0 to 127, and notes that end after they begin"):
+        plots.piano_roll(notes)
+    assert shown == []
+
+
+def test_names_of_columns_stand_below_their_middles(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "_display", lambda figure, title, alt: drawn.append(figure))
+    plots.matrices({"": np.eye(4)}, x_label="a", y_label="b", step=0.5, rows={0: "C"}, columns={0: "C", 3: "F"})
+    [axis] = drawn[0].axes
+    assert list(axis.get_xticks()) == [0.25, 1.75]
+    assert [each.get_text() for each in axis.get_xticklabels()] == ["C", "F"]
+
+
 def test_classes_are_told_apart_by_colour_and_by_marker():
     styles = [plots.class_style(i) for i in range(144)]
     assert len(set(styles)) == 144
