@@ -256,6 +256,17 @@ def test_a_card_that_was_another_models_is_put_right(home):
     assert found["parameters"] == models.size(larger) and found["note"] == "für"
 
 
+def test_numbers_that_half_precision_holds_take_half_the_bytes_and_come_back_as_they_were(home):
+    model = models.WaveCNN(4)
+    models.save("tones-whole-course", model, {"arguments": {"n_classes": 4}})
+    models.checkpoints.halve(model)
+    models.save("tones-half-course", model, {"arguments": {"n_classes": 4}})
+    whole, half = ((home / f"tones-{name}-course.safetensors").stat().st_size for name in ("whole", "half"))
+    back = models.load("tones-half-course")[0]
+    assert half < 0.6 * whole and same(back, model)
+    assert all(a.dtype == b.dtype for a, b in zip(back.parameters(), model.parameters(), strict=True))
+
+
 def test_a_missing_checkpoint_names_those_that_are_there(home):
     with pytest.raises(ValueError, match=r"no checkpoint 'moon'\. Here are: none, in .*AUDIOLAB_HOME"):
         models.load("moon")

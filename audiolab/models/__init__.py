@@ -4,9 +4,11 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["asr", "checkpoints", "classify", "music", "pretrained", "tacotron", "tts", "vocoder", "whisper"],
+    submodules=["asr", "checkpoints", "classify", "infilling", "music", "pretrained", "tacotron", "tts", "vocoder",
+                "whisper"],
     submod_attrs={
         "asr": ["AttentionASR", "CTCNet", "FrameNet", "transcribe"],
+        "infilling": ["InfillTransformer"],
         "music": ["ChordTransformer", "KeysLSTM", "KeysTransformer", "VoiceTransformer"],
         "tacotron": ["Tacotron"],
         "tts": ["FastSpeech", "speak", "synthesise"],

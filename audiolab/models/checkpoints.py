@@ -9,7 +9,8 @@ CLASSES = {                                                     # and the module
     "AudioTransformer": "classify", "WaveCNN": "classify", "CTCNet": "asr",
     "AttentionASR": "asr", "FrameNet": "asr", "TinyWhisper": "whisper", "Vocoder": "vocoder",
     "FastSpeech": "tts", "Tacotron": "tacotron",
-    "KeysLSTM": "music", "KeysTransformer": "music", "ChordTransformer": "music", "VoiceTransformer": "music"}
+    "KeysLSTM": "music", "KeysTransformer": "music", "ChordTransformer": "music", "VoiceTransformer": "music",
+    "InfillTransformer": "infilling"}
 
 
 def names():
@@ -97,9 +98,21 @@ def save(name, model, card):
     weights, file = _files(name)
     with paths.replacing(file) as new_card, paths.replacing(weights) as new_weights:    # both whole, then both renamed
         new_card.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        state = {key: value.detach().cpu().clone().contiguous() for key, value in model.state_dict().items()}
+        state = {key: _small(value.detach().cpu().clone().contiguous()) for key, value in model.state_dict().items()}
         save_file(state, new_weights)
     return card
+
+
+def halve(model):
+    """Round a model's numbers to half precision, in place, so that `save` needs two bytes for each and not four."""
+    for value in model.state_dict().values():
+        if value.is_floating_point():
+            value.copy_(value.half())
+
+
+def _small(value):
+    """The same numbers in half precision, where that changes none."""
+    return value.half() if value.is_floating_point() and bool((value.half() == value).all()) else value
 
 
 def build(card):

@@ -3,8 +3,7 @@
 They say how probable the next thing is, given all before it. They differ in what a thing is. For `KeysLSTM` and
 `KeysTransformer` it is a time step of 88 keys, each up or down on its own: *factorised*. For `ChordTransformer` it is
 one note, and the next note of the same chord knows of it: *joint*. Figures of the two kinds do not belong into one
-column. `VoiceTransformer` writes four voices on a grid, one after the other or, when it may look both ways, those that
-are missing.
+column. `VoiceTransformer` writes four voices on a grid, one after the other.
 """
 
 import math
@@ -17,12 +16,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy,
 from torch.nn.utils.rnn import pad_sequence
 
 from .. import decode, scores
-from ..scores import HOLD, KEYS, LOW, MISSING, REST, ScoreError
+from ..scores import HOLD, KEYS, LOW, REST, ScoreError
 from .asr import mask
 
 NONE = KEYS                         # in place of a key, where there is none
 FAR = 24                            # semitones: the widest step of a voice that has a number of its own
-WINDOW = 64                         # steps that a network sees at once which fills in
 SELDOM = -3.0                       # logit of a key before anything is learnt: 4 of 88 are down
 
 
@@ -281,6 +279,53 @@ class KeysTransformer(nn.Module):
     loss, by_step = staticmethod(KeysLSTM.loss), staticmethod(KeysLSTM.by_step)
 
 
+class VoiceLeading(nn.Module):
+    """How usual an interval between two voices is after the one before it: what it adds to the logits of 88 keys.
+
+    A table for each pair of voices, to be learnt, of zeros at first: for the interval before (12, or not known) and the
+    way that the other voice goes (down, nowhere, up, not known), a number for each of the 12 intervals to come.
+
+    Taught in: notebooks/07_music_generation.ipynb, "Is it music?"
+    """
+
+    WAYS, QUICK = 4, 10     # Adam moves a number by the learning rate at most: so much quicker are these than others
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(4 * 4 * 13 * self.WAYS, 12)
+        nn.init.zeros_(self.table.weight)
+
+    def forward(self, own, other, was, before, now):
+        """For the voice `own`, by its key before, `was`, and those of the voice `other`: [..., 88]."""
+        known = before < NONE
+        apart = torch.where(known & (was < NONE), (was - before) % 12, 12)
+        way = torch.where(known & (now < NONE), (now - before).sign() + 1, 3)
+        numbers = self.table(((4 * own + other) * 13 + apart) * self.WAYS + way)
+        away = (torch.arange(KEYS, device=now.device) - now[..., None]) % 12
+        return self.QUICK * numbers.gather(-1, away) * (now < NONE)[..., None]
+
+
+def in_all_transpositions(model, x):
+    """What a network says of a piece when it is asked in all transpositions: the mean of the logits, moved back.
+
+    Parameters
+    ----------
+    model : KeysTransformer
+    x : tuple of torch.Tensor
+        Piano rolls [batch, time, 88] and shifts [batch], as its `batch` makes them.
+
+    Returns
+    -------
+    torch.Tensor, shape [batch, time, 88]
+        Logits.
+
+    Taught in: notebooks/07_music_generation.ipynb, "Who listens to whom?"
+    """
+    rolls, shifts = x
+    asked = (model((rolls.roll(by, dims=2), (shifts + by) % 12)).roll(-by, dims=2) for by in range(-6, 6))
+    return sum(asked) / 12
+
+
 def for_steps(values, was):
     """A number for each of 88 keys, of those for the steps from a key to it: [..., 49] and [...] to [..., 88].
 
@@ -297,7 +342,7 @@ def nll(model, items, batch_size=16):
 
     Parameters
     ----------
-    model : KeysLSTM, KeysTransformer, ChordTransformer or causal VoiceTransformer
+    model : KeysLSTM, KeysTransformer, ChordTransformer or VoiceTransformer
     items : list of torch.Tensor
         Pieces as the model's `batch` takes them: piano rolls, or tokens.
     batch_size : int
@@ -479,22 +524,26 @@ class NoteTransformer(nn.Module):
             cache.extend([] for _ in self.blocks)
         key, kind, step, slot, was = (each[:, known:] for each in self.read(tokens))
         pitch_class = torch.where(key < NONE, (key + LOW) % 12, 12)
+        told, usual = self.above(tokens, known)
         h = self.dropout(self.key(key) + self.pitch_class(pitch_class) + self.kind(kind) + self.slot(slot)
-                         + self.was(was))
-        look = self.look(tokens, known)
+                         + self.was(was) + told)
+        look = causal(tokens.shape[1] - known, tokens.shape[1]).to(tokens.device) if known else None
         for i, block in enumerate(self.blocks):
             h = block(h, step, look, cache[i] if cache else None)
-        return self.scores(self.norm(h), was).masked_fill(~self.allowed(tokens[:, known:], slot, was), -math.inf)
+        return self.scores(self.norm(h), was, usual).masked_fill(~self.allowed(tokens[:, known:], slot, was), -math.inf)
 
-    def look(self, tokens, known):
-        """Who may look where; None stands for `causal`, of which torch has a quicker one."""
-        return causal(tokens.shape[1] - known, tokens.shape[1]).to(tokens.device) if known else None
+    def above(self, tokens, known):
+        """What more is told of a place that is new, [batch, new, dim], and added to its keys' logits, [batch, new, 88].
 
-    def scores(self, h, was):
-        """Logits of all tokens, [batch, n, tokens]: a key's is the sum of three."""
+        Of voices above it; nothing, unless a subclass knows better.
+        """
+        return 2 * (torch.zeros(len(tokens), 1, 1, device=tokens.device),)
+
+    def scores(self, h, was, usual):
+        """Logits of all tokens, [batch, n, tokens]: a key's is a sum."""
         keys = torch.arange(KEYS, device=h.device)
         own, steps = self.of_token(h), for_steps(self.of_step(h), was)
-        notes = own[..., :KEYS] + self.of_class(h)[..., (keys + LOW) % 12] + steps
+        notes = own[..., :KEYS] + self.of_class(h)[..., (keys + LOW) % 12] + steps + usual
         return torch.cat([notes, own[..., KEYS:]], dim=2)
 
     @staticmethod
@@ -599,31 +648,31 @@ class ChordTransformer(NoteTransformer):
 
 
 class VoiceTransformer(NoteTransformer):
-    """Goes on with four voices on a grid, soprano first; or, not causal, fills in what is missing.
+    """Goes on with four voices on a grid: in each step the soprano first, then down to the bass.
 
-    Tokens are the keys 0 to 87 where a voice strikes a note, `HELD`, `RESTS`, and `END` of the piece, in the order of
-    steps, and in a step from the soprano down. A causal network begins with `START`. One that is not looks before and
-    after, and says what may stand at each `MISSING`.
+    Tokens are the keys 0 to 87 where a voice strikes a note, `HELD`, `RESTS`, and `END` of the piece. It begins with
+    ``START + shift``, which says by how many semitones (modulo 12) the piece was transposed. A place is told besides
+    how the voices above it have just moved, how far they were from it before, and how far they are now from where it
+    was: what decides whether voices go in parallel, and alike in every key.
 
     Parameters
     ----------
-    causal : bool
     dim, layers, heads, dropout
         As of `NoteTransformer`.
 
-    References
-    ----------
-    Huang et al., "Counterpoint by convolution", 2017, for filling in; Hadjeres, Pachet and Nielsen, "DeepBach", 2017.
-
-    Taught in: notebooks/07_music_generation.ipynb, "Can it answer a voice?"
+    Taught in: notebooks/07_music_generation.ipynb, "Who listens to whom?"
     """
 
-    HELD, RESTS, END, START, MISSING, FILL = range(KEYS, KEYS + 6)
+    HELD, RESTS, END, MISSING, FILL, START = range(KEYS, KEYS + 6)
     SLOTS = 2 * len(scores.VOICES)
 
-    def __init__(self, causal=True, **sizes):
-        super().__init__(tokens=self.END + 1, kinds=7, slots=self.SLOTS, **sizes)
-        self.causal = causal
+    def __init__(self, dim=128, **sizes):
+        super().__init__(tokens=self.END + 1, kinds=6 + 12, slots=self.SLOTS, dim=dim, **sizes)
+        pairs = 4 * 3                                           # a voice, and how many voices above it the other is
+        self.moved, self.apart, self.now = (nn.Embedding(pairs * n, dim) for n in (2 * FAR + 2, 13, 13))
+        for table in (self.moved, self.apart, self.now):
+            nn.init.normal_(table.weight, std=0.3)
+        self.leading = VoiceLeading()
 
     @classmethod
     def tokens(cls, grid):
@@ -637,7 +686,7 @@ class VoiceTransformer(NoteTransformer):
         Taught in: notebooks/07_music_generation.ipynb, "Who listens to whom?"
         """
         scores.from_grid(grid)                                  # which refuses what is none
-        grid = torch.as_tensor(np.asarray(grid)).flatten()
+        grid = torch.from_numpy(scores.as_grid(grid)).flatten()
         return torch.where(grid == HOLD, cls.HELD, torch.where(grid == REST, cls.RESTS, grid - LOW))
 
     @classmethod
@@ -657,43 +706,56 @@ class VoiceTransformer(NoteTransformer):
         return torch.where(tokens == cls.HELD, HOLD, torch.where(tokens == cls.RESTS, REST, tokens + LOW)).numpy()
 
     def read(self, tokens):
-        """Sounding key and kind of each token; step, slot (voice, on or off the beat), and key before of a place.
+        """Sounding key and kind of each token; step, slot (voice, on or off the beat), and key before of the next."""
+        sounds = self.sounding(tokens)
+        at = torch.arange(tokens.shape[1], device=tokens.device).expand(len(tokens), -1)
+        return sounds, (tokens - NONE + 1).clamp(min=0), at // 4, at % 4 + 4 * (at // 4 % 2), back(sounds, 3)
 
-        The place is the next one in a causal network, else the token's own.
-        """
-        b, n = tokens.shape
-        cells = tokens[:, self.causal:]
-        grid = pad(cells, (0, -cells.shape[1] % 4), value=self.FILL).view(b, -1, 4)
+    @classmethod
+    def sounding(cls, tokens):
+        """The key that each token leaves sounding in its voice, `NONE` where there is none: [batch, n]."""
+        cells = tokens[:, 1:]
+        grid = pad(cells, (0, -cells.shape[1] % 4), value=cls.FILL).unflatten(1, (-1, 4))
         at = torch.arange(grid.shape[1], device=tokens.device)[:, None]
-        struck = grid.gather(1, torch.where(grid != self.HELD, at, 0).cummax(dim=1).values)
-        sounds = struck.clamp(max=NONE).flatten(1)[:, : cells.shape[1]]
-        key = pad(sounds, (int(self.causal), 0), value=NONE)
-        at = torch.arange(n, device=tokens.device).expand(b, n)
-        slot = at % 4 + 4 * (at // 4 % 2)
-        return key, (tokens - NONE + 1).clamp(min=0), at // 4, slot, pad(sounds, (4, 0), value=NONE)[:, :n]
+        struck = grid.gather(1, torch.where(grid != cls.HELD, at, 0).cummax(dim=1).values)
+        return pad(struck.clamp(max=NONE).flatten(1)[:, : cells.shape[1]], (1, 0), value=NONE)
+
+    def above(self, tokens, known):
+        """How the voices above in the same step move and stand, and what `VoiceLeading` makes of it for each key."""
+        sounds, voice = self.sounding(tokens), torch.arange(known, tokens.shape[1], device=tokens.device) % 4
+        was, told, usual = back(sounds, 3)[:, known:], 0, 0
+        for up in (1, 2, 3):
+            now, before = (back(sounds, up - 1 + steps)[:, known:].masked_fill(voice < up, NONE) for steps in (0, 4))
+            pair = 3 * voice + up - 1
+            moved = torch.where((now < NONE) & (before < NONE), (now - before).clamp(-FAR, FAR) + FAR, 2 * FAR + 1)
+            apart, above = (torch.where((key < NONE) & (was < NONE), (key - was) % 12, 12) for key in (before, now))
+            told = (told + self.moved(pair * (2 * FAR + 2) + moved) + self.apart(pair * 13 + apart)
+                    + self.now(pair * 13 + above))
+            usual = usual + self.leading(voice, (voice - up).clamp(min=0), was, before, now)
+        return told, usual
 
     def allowed(self, tokens, slot, was):
         """All keys and rests; a voice holds what it has; a piece ends with a whole step."""
         can = tokens.new_ones((*tokens.shape, self.END + 1), dtype=torch.bool)
-        if self.causal:
-            can[..., self.HELD], can[..., self.END] = was < NONE, slot % 4 == 0
+        can[..., self.HELD], can[..., self.END] = was < NONE, slot % 4 == 0
         return can
-
-    def look(self, tokens, known):
-        return super().look(tokens, known) if self.causal else (tokens != self.FILL)[:, None, None]
 
     @staticmethod
     def steps_of(wanted):
         """Which step each token that is asked for belongs to; the piece's end is one of its own."""
         return torch.arange(int((wanted >= 0).sum())) // 4
 
-    def batch(self, items):
+    @classmethod
+    def batch(cls, items):
         """Tokens of any length as one: what goes in, and what is to come out. ``collate`` of `training.fit`."""
-        if self.causal:
-            items = [pad(pad(item, (1, 0), value=self.START), (0, 1), value=self.END) for item in items]
-        whole = pad_sequence(items, batch_first=True, padding_value=self.FILL)
-        wanted = whole.masked_fill(whole == self.FILL, -100)
-        return (whole[:, :-1], wanted[:, 1:]) if self.causal else (whole, wanted)
+        whole = pad_sequence([pad(pad(item, (1, 0), value=cls.START), (0, 1), value=cls.END) for item in items],
+                             batch_first=True, padding_value=cls.FILL)
+        return whole[:, :-1], whole[:, 1:].masked_fill(whole[:, 1:] == cls.FILL, -100)
+
+
+def back(sounds, n):
+    """The keys [batch, places] of n places before, `NONE` where there was no place yet."""
+    return pad(sounds, (n, 0), value=NONE)[:, : sounds.shape[1]]
 
 
 # ---------------------------------------------------------------------------------------- writing
@@ -721,7 +783,7 @@ def probabilities(logits, temperature=1.0, top_k=None, top_p=None):
     Raises
     ------
     ValueError
-        If the temperature is negative, `top_k` below 1, or `top_p` not above 0 and at most 1.
+        If the temperature is negative, `top_k` below 1, `top_p` not above 0 and at most 1, or no logit a number.
 
     References
     ----------
@@ -735,16 +797,27 @@ def probabilities(logits, temperature=1.0, top_k=None, top_p=None):
         raise ValueError(f"top_k={top_k}: at least 1 token has to stay.")
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p={top_p}: a share above 0, 1 at most.")
+    if not logits.amax(dim=-1).isfinite().all():
+        raise ValueError("The largest logit has to be a number: something must be possible.")
     ranks = logits.argsort(dim=-1, descending=True, stable=True)
     if temperature == 0:
         return torch.zeros_like(logits).scatter(-1, ranks[..., :1], 1.0)
-    p = (logits / temperature).softmax(dim=-1).gather(-1, ranks)                # the most probable first
+    p = ((logits - logits.amax(dim=-1, keepdim=True)) / temperature).softmax(dim=-1)
+    p = p.gather(-1, ranks)                                     # the most probable first
     if top_k is not None:
         p[..., top_k:] = 0
     if top_p is not None:
         p = p / p.sum(dim=-1, keepdim=True)
         p = p.masked_fill(p.cumsum(dim=-1) - p >= top_p, 0)     # those before it have reached p already
     return torch.zeros_like(p).scatter(-1, ranks, p / p.sum(dim=-1, keepdim=True))
+
+
+def require(model, *kinds):
+    """Refuse what is no model of these classes."""
+    if not isinstance(model, kinds):
+        what = "(model, card), of which the model is the first" if isinstance(model, tuple) else type(model).__name__
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"This takes a {names}, not {what}. `models.load` returns (model, card).")
 
 
 @torch.inference_mode()
@@ -771,10 +844,15 @@ def draw_keys(model, steps, roll=None, seed=0):
 
     Taught in: notebooks/07_music_generation.ipynb, "What does a network remember?"
     """
+    require(model, KeysLSTM, KeysTransformer)
     model.eval()
     whole = torch.zeros(0, KEYS) if roll is None else torch.as_tensor(roll, dtype=torch.float32)
     if whole.ndim != 2 or whole.shape[1] != KEYS:
         raise ValueError(f"A piano roll has shape [time, {KEYS}], not {list(whole.shape)}.")
+    if not ((whole == 0) | (whole == 1)).all():
+        raise ValueError("A piano roll holds 1 where a key is down and 0 where not, and nothing else.")
+    if steps < 0:
+        raise ValueError(f"steps={steps}: 0 or more are to be written.")
     generator = torch.Generator().manual_seed(seed)
     for _ in range(steps):
         x, _ = model.batch([pad(whole, (0, 0, 0, 1))])          # with an empty step, whose answer is asked for
@@ -789,7 +867,7 @@ def go_on(model, tokens, steps, seed=0, cached=True, **daring):
 
     Parameters
     ----------
-    model : ChordTransformer or causal VoiceTransformer
+    model : ChordTransformer or VoiceTransformer
     tokens : torch.Tensor of int, shape [batch, n]
         What there is: the start at least.
     steps : int
@@ -812,6 +890,7 @@ def go_on(model, tokens, steps, seed=0, cached=True, **daring):
 
     Taught in: notebooks/07_music_generation.ipynb, "How daring may it be?"
     """
+    require(model, ChordTransformer, VoiceTransformer)
     model.eval()
     cache, generator = [] if cached else None, torch.Generator().manual_seed(seed)
     while int(model.written(tokens).min()) < steps:
@@ -828,7 +907,7 @@ def compose(model, steps=64, prompt=None, seed=0, **daring):
 
     Parameters
     ----------
-    model : causal VoiceTransformer
+    model : VoiceTransformer
     steps : int
         Of the grid, to be written: 64 eighths are eight bars.
     prompt : array_like of int, shape [time, 4], optional
@@ -844,76 +923,21 @@ def compose(model, steps=64, prompt=None, seed=0, **daring):
     Raises
     ------
     ScoreError
-        If the prompt is empty, or no grid.
+        If the prompt is empty, silent, or no grid.
+    TypeError
+        If the model is another one.
     ValueError
         If `steps` is below 1, and as `probabilities`.
 
     Taught in: notebooks/07_music_generation.ipynb, "How daring may it be?"
     """
-    if steps < 1:
+    require(model, VoiceTransformer)
+    if not 1 <= steps < math.inf:
         raise ValueError(f"steps={steps}: at least 1 step is to be written.")
     if prompt is not None and not np.size(prompt):
         raise ScoreError("The prompt is empty: give it a step at least, or leave it out to begin a new piece.")
+    start = model.start(prompt)
+    if prompt is not None and not (start[1:] < KEYS).any():
+        raise ScoreError("Nothing sounds in the prompt: give it a note at least, or leave it out to begin a new piece.")
     before = 0 if prompt is None else len(prompt)
-    return model.grid(go_on(model, model.start(prompt)[None], before + steps, seed, **daring)[0, 1:])
-
-
-@torch.inference_mode()
-def fill_in(model, grid, rounds=40, seed=0, **daring):
-    """Write what is missing in a piece, by annealed Gibbs sampling.
-
-    At first all that is missing is drawn at once, each place for itself, which sounds accordingly. Then, round after
-    round, a part of it is taken away again and drawn anew, given what stays: all in the beginning, fewer and fewer
-    towards the end. Pieces of more than 64 steps are filled in from left to right, 32 steps at a time.
-
-    Parameters
-    ----------
-    model : VoiceTransformer, not causal
-    grid : array_like of int, shape [time, 4]
-        As `audiolab.scores.to_grid` makes it, with `audiolab.scores.MISSING` (-3) where something is to be written.
-    rounds : int
-    seed : int
-    **daring
-        `temperature`, `top_k`, `top_p` of `probabilities`.
-
-    Returns
-    -------
-    np.ndarray of int, shape [time, 4]
-        The grid, unchanged where nothing was missing; but where something was to be held that is now a rest, it rests.
-
-    Raises
-    ------
-    ScoreError
-        If what is not missing is no grid, there is no step in it, or nothing is missing.
-    ValueError
-        If `rounds` is below 1, and as `probabilities`.
-
-    References
-    ----------
-    Huang et al., "Counterpoint by convolution", 2017; Yao et al., "On the equivalence between deep NADE and generative
-    stochastic networks", 2014.
-
-    Taught in: notebooks/07_music_generation.ipynb, "Can it answer a voice?"
-    """
-    if rounds < 1:
-        raise ValueError(f"rounds={rounds}: at least 1.")
-    grid = np.asarray(grid)
-    gaps = grid == MISSING
-    if not gaps.any():
-        raise ScoreError("Nothing is missing: write scores.MISSING where something is to be filled in.")
-    tokens = model.tokens(np.where(gaps, LOW, grid))            # any key: what is missing may be held afterwards
-    tokens = tokens.masked_fill(torch.from_numpy(gaps).flatten(), model.MISSING)
-    generator = torch.Generator().manual_seed(seed)
-    for first in range(0, max(len(grid) - WINDOW // 2, 1), WINDOW // 2):
-        part = tokens[4 * first : 4 * (first + WINDOW)]         # a view: what is written here stands there
-        gap = part == model.MISSING
-        for i in range(rounds):
-            again = gap & (torch.rand(len(part), generator=generator) < 1 - i / rounds)
-            if again.any():
-                logits = model.eval()(part.masked_fill(again, model.MISSING)[None])[0, again]
-                logits[:, model.END] = -math.inf
-                part[again] = torch.multinomial(probabilities(logits, **daring), 1, generator=generator)[:, 0]
-    grid = model.grid(tokens)
-    for t, row in enumerate(grid):                              # nothing can be held where nothing sounds
-        row[(row == HOLD) & (grid[t - 1] == REST if t else True)] = REST
-    return grid
+    return model.grid(go_on(model, start[None], before + int(steps), seed, **daring)[0, 1:])

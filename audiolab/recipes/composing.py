@@ -15,12 +15,23 @@ import torch
 from .. import counterpoint, models, paths, scores, training
 from ..corpora import music, remote
 from ..corpus import digest
-from ..models.music import KEYS, ChordNGram, ChordTransformer, VoiceTransformer, fill_in, go_on, nll, per_step
+from ..models.infilling import InfillTransformer, fill_in
+from ..models.music import (
+    KEYS,
+    ChordNGram,
+    ChordTransformer,
+    VoiceTransformer,
+    go_on,
+    in_all_transpositions,
+    nll,
+    per_step,
+)
 from .naming import machine
 
 STEP = 0.5                      # quarter notes, of the voices on a grid
 RANGE = (36, 81)                # MIDI pitches, within which these are transposed
 DARING = dict(top_p=0.95)       # of what is written to be judged
+SHARE = 0.4                     # of the LSTM, where two networks agree: best on the validation pieces
 
 
 @dataclass(frozen=True)
@@ -49,8 +60,8 @@ class Composition:
     seed : int
     written : callable, optional
         ``written(model)`` gives figures of what the model writes.
-    counted : callable, optional
-        ``counted(pieces)`` gives figures of what it has to beat, on the same pieces.
+    beside : callable, optional
+        ``beside(model, pieces)`` gives what is to be compared with it, on the same pieces.
     note : str
         What else one must know.
     """
@@ -67,7 +78,7 @@ class Composition:
     fit: dict = field(default_factory=dict)
     seed: int = 0
     written: Callable | None = None
-    counted: Callable | None = None
+    beside: Callable | None = None
     note: str = ""
 
 
@@ -126,13 +137,14 @@ def chords_in_any_key(x, y, generator):
 
 
 def voices_in_any_key(x, y, generator):
-    """Each piece moved, by as much as voices can sing."""
+    """Each piece moved, by as much as voices can sing, and told so."""
     keys = (x < KEYS)
     low, high = x.masked_fill(~keys, KEYS).amin(dim=1), x.masked_fill(~keys, -1).amax(dim=1)
     down, up = RANGE[0] - scores.LOW - low, RANGE[1] - scores.LOW - high
     down, up = down.clamp(-6, 0), up.clamp(0, 5)
     shifts = (down + torch.rand(len(x), generator=generator) * (up - down + 1)).floor().long()[:, None]
-    return moved(x, shifts), moved(y, shifts)
+    begins = x == VoiceTransformer.START
+    return torch.where(begins, x + shifts % 12, moved(x, shifts)), moved(y, shifts)
 
 
 def moved(tokens, shifts):
@@ -154,7 +166,7 @@ def voices_missing(x, y, generator, steps=64):
     touched = torch.rand((len(x), 4), generator=generator) < 0.75
     touched[torch.arange(len(x)), torch.randint(4, (len(x),), generator=generator)] = True
     missing = (torch.rand(x.shape, generator=generator) < share[:, None]) & touched.repeat(1, x.shape[1] // 4)
-    return x.masked_fill(missing & (y >= 0), VoiceTransformer.MISSING), y.masked_fill(~missing, -100)
+    return x.masked_fill(missing & (y >= 0), InfillTransformer.MISSING), y.masked_fill(~missing, -100)
 
 
 # ---------------------------------------------------------------------------------------- how it is judged
@@ -167,16 +179,53 @@ def by_nll(model, pieces):
     -------
     dict of str to float
         `clips`, pieces; `steps`, time steps that are predicted; `nll`, nats per time step, as `models.music.per_step`
-        counts it for the published table; `nll_all`, the same with the first steps of all pieces among them.
+        counts it for the published table; `nll_all`, the same with the first steps of all pieces among them;
+        `nll_by_piece`, the mean over the pieces of each one's mean, first steps left out: as some count it.
 
     Taught in: notebooks/07_music_generation.ipynb, "How well does a guess score?"
     """
     nlls = nll(model, pieces)
     return {"clips": len(pieces), "steps": sum(len(each) - 1 for each in nlls), "nll": per_step(nlls),
-            "nll_all": float(np.concatenate(nlls).mean())}
+            "nll_all": float(np.concatenate(nlls).mean()), "nll_by_piece": by_piece(nlls)}
 
 
-def chords_counted(pieces):
+def by_piece(nlls):
+    """Nats per time step if each piece counts alike, however long it is."""
+    return float(np.mean([each[1:].mean() for each in nlls]))
+
+
+def keys_agreed(model, pieces):
+    """What a factorised Transformer is worth when it is asked in all transpositions, alone and with `keys-lstm-jsb`.
+
+    Of the logits of the two a mean is taken, with a weight of `SHARE` for those of the LSTM.
+
+    Returns
+    -------
+    dict of str to float or list of float
+        `nll_transposed` and `nll_with_lstm`, nats per time step as in `by_nll`, and both with ``_by_piece``;
+        `validation`, the second on the validation pieces, for weights of the LSTM from 0 to 1 in tenths.
+
+    Taught in: notebooks/07_music_generation.ipynb, "Who listens to whom?"
+    """
+    lstm, _ = models.load("keys-lstm-jsb")
+
+    def nlls(pieces, share):
+        found = []
+        for i in range(0, len(pieces), 16):
+            x, y = model.batch(pieces[i : i + 16])
+            with torch.inference_mode():
+                logits = (1 - share) * in_all_transpositions(model, x) + share * lstm(x[0])
+            found += [each.numpy() for each in model.by_step(logits, y)]
+        return found
+
+    alone, together = nlls(pieces, 0.0), nlls(pieces, SHARE)
+    validation = rolls("validation")
+    return {"nll_transposed": per_step(alone), "nll_transposed_by_piece": by_piece(alone),
+            "nll_with_lstm": per_step(together), "nll_with_lstm_by_piece": by_piece(together),
+            "validation": [per_step(nlls(validation, share / 10)) for share in range(11)]}
+
+
+def chords_counted(model, pieces):
     """What counting is worth that goes on with pieces: `audiolab.models.music.ChordNGram`, of the training pieces.
 
     Returns
@@ -207,7 +256,7 @@ def by_gaps(model, pieces):
         total, places = 0.0, 0
         for piece in pieces:
             hidden = piece.clone()
-            hidden[i::4] = VoiceTransformer.MISSING
+            hidden[i::4] = InfillTransformer.MISSING
             with torch.inference_mode():
                 logits = model(hidden[None])[0, i::4]
             total += float(torch.nn.functional.cross_entropy(logits, piece[i::4], reduction="sum"))
@@ -318,8 +367,7 @@ def copied(pieces, test, training):
 
 _PUBLISHED = dict(corpus="jsb-chorales", licence="compositions in the public domain; no licence named for the encoding",
                   measured=by_nll)
-_OWN = dict(corpus="music21-chorales", licence="CC-BY-4.0; scores: M. Greentree, by permission", pieces=voices,
-            model=models.VoiceTransformer)
+_OWN = dict(corpus="music21-chorales", licence="CC-BY-4.0; scores: M. Greentree, by permission", pieces=voices)
 _FIT = dict(lr=1e-3, clip=1.0, weight_decay=0.05, batch_size=8)
 _ANY_KEY = "Each training piece is met in all twelve keys; validation and test as they stand."
 RECIPES = {
@@ -330,21 +378,22 @@ RECIPES = {
              "transposed."),
     "keys-transformer-jsb": Composition(
         **_PUBLISHED, title="says which keys come next, each on its own", pieces=rolls, model=models.KeysTransformer,
-        epochs=160, changed=rolls_in_any_key, fit=_FIT | dict(lr=2e-3, patience=30),
+        epochs=160, changed=rolls_in_any_key, beside=keys_agreed, fit=_FIT | dict(lr=2e-3, patience=30),
         note=f"Factorised, as keys-lstm-jsb. {_ANY_KEY}"),
     "chorales-transformer-jsb": Composition(
         **_PUBLISHED, title="goes on with chords, note after note", pieces=chords, model=models.ChordTransformer,
-        epochs=80, changed=chords_in_any_key, written=chords_written, counted=chords_counted,
-        fit=_FIT | dict(patience=20),
+        epochs=48, changed=chords_in_any_key, written=chords_written, beside=chords_counted,
+        fit=_FIT | dict(batch_size=2, patience=20),
         note="Joint: each note knows those above it, so its figures are not to be compared with factorised ones. "
              + _ANY_KEY),
     "chorales-transformer-scores": Composition(
-        **_OWN, title="composes chorales in four parts", epochs=50, changed=voices_in_any_key, measured=by_nll,
-        written=voices_written, fit=_FIT | dict(patience=15),
+        **_OWN, title="composes chorales in four parts", model=models.VoiceTransformer, arguments=dict(dropout=0.25),
+        epochs=32, changed=voices_in_any_key, measured=by_nll, written=voices_written,
+        fit=_FIT | dict(batch_size=2, patience=15),
         note="Eighths; a step of its figures is an eighth of four voices, so they stand in no table of others."),
     "voices-transformer-scores": Composition(
-        **_OWN, title="fills in missing voices of chorales", arguments=dict(causal=False), epochs=80,
-        changed=voices_missing, measured=by_gaps, written=voices_filled, fit=_FIT,
+        **_OWN, title="fills in missing voices of chorales", model=models.InfillTransformer, epochs=320,
+        changed=voices_missing, measured=by_gaps, written=voices_filled, fit=_FIT | dict(lr=3e-3, batch_size=4),
         note="Looks before and after. What it is asked for in training: voices that are missing in whole or in part."),
 }
 
@@ -362,11 +411,12 @@ def train(name, recipe, n_jobs, progress):
         model, pieces, watched, loss=model.loss, epochs=recipe.epochs, augment=recipe.changed, seed=recipe.seed,
         collate=model.batch, lengths=[len(piece) for piece in pieces], progress=progress,
         resume=paths.data("runs", name, f"{_known_by(recipe)}.pt"), **recipe.fit)
-    found = {"validation": recipe.measured(model, validation), "test": recipe.measured(model, recipe.pieces("test"))}
+    models.checkpoints.halve(model)
+    found = {side: recipe.measured(model, recipe.pieces(side)) for side in ("train", "validation", "test")}
     if recipe.written:
         found["written"] = recipe.written(model)
-    if recipe.counted:
-        found["counted"] = recipe.counted(recipe.pieces("test"))
+    if recipe.beside:
+        found["beside"] = recipe.beside(model, recipe.pieces("test"))
     return models.save(name, model, {
         "title": recipe.title, "arguments": recipe.arguments, "feature": recipe.pieces.__name__,
         "corpus": recipe.corpus, "changed": recipe.changed.__name__, "seed": recipe.seed, "epochs": recipe.epochs,
