@@ -82,7 +82,7 @@ def test_more_is_not_seen_than_there_is_and_a_last_note_may_outlast_the_sound_a_
     ({"notes": []}, "There are no notes"),
     ({"notes": NOTES.assign(onset=np.nan)}, "nothing, NaN or infinity in one of onset, offset, pitch, part"),
     ({"notes": NOTES.assign(offset=np.inf)}, "nothing, NaN or infinity"),
-    ({"notes": NOTES.drop(columns="part")}, "nothing, NaN or infinity"),
+    ({"notes": NOTES.drop(columns="part")}, "give a table with the columns onset, offset, pitch, part"),
     ({"notes": NOTES.assign(pitch=200)}, "Pitch 200 is no MIDI number"),
     ({"notes": NOTES.assign(offset=0.0)}, "ends before it begins"),
     ({"y": Y[: 2 * SR]}, r"The notes end at 4\.00 s and the sound at 2\.00 s: .* a quarter note lasts 60 / tempo"),

@@ -418,7 +418,7 @@ def test_killed_in_the_middle_the_next_call_goes_on(raw, tmp_path, n_jobs):
                                          root=str(root), n_jobs=n_jobs))
     log.with_suffix(".slow").touch()                                            # seconds of time to kill it in
     killed = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL, start_new_session=True)
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while not log.exists() or len(log.read_text()) < 5:
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.01)
