@@ -8,8 +8,9 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["audio", "synth", "measure", "plots", "claims", "corpus", "batch", "preprocess", "features",
-                "vocode", "augment", "corpora", "scores", "counterpoint", "pronounce", "ctc", "decode", "metrics",
-                "models", "training", "recipes", "explain", "stream", "widgets", "checks", "checkup", "paths"],
+                "vocode", "augment", "corpora", "enhance", "scores", "counterpoint", "pronounce", "ctc", "decode",
+                "metrics", "models", "training", "recipes", "explain", "stream", "widgets", "checks", "checkup",
+                "paths"],
     submod_attrs={
         "audio": ["AudioError", "info", "load", "play", "save"],
         "claims": ["show", "verify"],

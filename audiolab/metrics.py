@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from . import features
+from .features import frames
 from .features.frames import one_channel
 from .preprocess import resample
 
@@ -417,6 +418,222 @@ def _sounds(reference, other, alike=True):
         raise ValueError(f"Compared sample by sample are sounds of one length, not of {len(reference)} and "
                          f"{len(other)} samples: cut the longer one.")
     return reference, other
+
+
+def si_sdr(reference, estimate):
+    """Scale-invariant signal-to-distortion ratio: how far an estimate stands out of its own errors, at any level.
+
+    ``10 log10(|a s|² / |a s - ŝ|²)`` with ``a = <ŝ, s> / |s|²``: the part of the estimate ŝ that is the reference s,
+    however loud, over all the rest. ``1 / tan²`` of the angle between the two is the same.
+
+    Parameters
+    ----------
+    reference, estimate : np.ndarray, shape [..., n]
+        Sample for sample; each channel is judged alone.
+
+    Returns
+    -------
+    np.ndarray, shape [...], or float for one channel
+        Decibels. A silent estimate, or one that holds nothing of the reference, has ``-inf``; a copy at another level
+        has ``inf``, or what rounding leaves of it: over 100.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, a sample is NaN, or a reference is silent: nothing can be compared with silence.
+
+    Notes
+    -----
+    As ``torchmetrics.functional.audio.scale_invariant_signal_distortion_ratio`` without `zero_mean`: a constant counts
+    as an error like any other.
+
+    References
+    ----------
+    Le Roux et al., "SDR - half-baked or well done?", 2019.
+
+    Taught in: notebooks/08_separation.ipynb, "How far is an estimate from the truth?"
+    """
+    s, e = _references(reference, estimate)
+    wanted = np.sum(e * s, axis=-1, keepdims=True) / np.sum(s**2, axis=-1, keepdims=True) * s
+    return _ratio_db(np.sum(wanted**2, axis=-1), np.sum((wanted - e) ** 2, axis=-1))
+
+
+def si_sdr_improvement(reference, estimate, mixture):
+    """SI-SDRi: by how many decibels an estimate is nearer to its reference than the mixture was.
+
+    Parameters
+    ----------
+    reference, estimate : np.ndarray, shape [..., n]
+    mixture : np.ndarray, shape [n], or as the others
+        What was heard.
+
+    Returns
+    -------
+    np.ndarray, shape [...], or float for one channel
+
+    Raises
+    ------
+    ValueError
+        As `si_sdr`; also if the mixture holds its reference alone or not at all, so that nothing can be gained.
+
+    Taught in: notebooks/08_separation.ipynb, "How far is an estimate from the truth?"
+    """
+    before = si_sdr(reference, np.broadcast_to(mixture, np.shape(reference)))
+    if not np.isfinite(before).all():
+        raise ValueError("The mixture is its reference alone, or holds nothing of it: from there on no gain is told.")
+    return si_sdr(reference, estimate) - before
+
+
+def sdr(reference, estimate, taps=512):
+    """Signal-to-distortion ratio of BSS Eval: what any short filter makes of the reference counts as right.
+
+    As `si_sdr`, with the best filter h of so many taps in place of the best level: ``10 log10(|h∗s|² / |h∗s - ŝ|²)``.
+    It forgives a room, a delay of less than `taps` and a tone control. Never lower than SI-SDR.
+
+    Parameters
+    ----------
+    reference, estimate : np.ndarray, shape [n]
+    taps : int
+        32 ms at 16 kHz.
+
+    Returns
+    -------
+    float
+        Decibels; from about 80 on rounding decides.
+
+    Raises
+    ------
+    ValueError
+        As `si_sdr`; also for several channels, or if there are fewer samples than taps.
+
+    Notes
+    -----
+    As ``torchmetrics.functional.audio.signal_distortion_ratio``.
+
+    References
+    ----------
+    Vincent et al., "Performance measurement in blind audio source separation", 2006.
+
+    Taught in: notebooks/08_separation.ipynb, "How far is an estimate from the truth?"
+    """
+    from scipy.linalg import solve, toeplitz
+    from scipy.signal import correlate
+
+    s, e = _references(one_channel(reference), one_channel(estimate))
+    if len(s) < taps:
+        raise ValueError(f"A filter of {taps} taps is not known from {len(s)} samples: take a longer sound.")
+    s, e = s / np.linalg.norm(s), e / (np.linalg.norm(e) or 1)
+    own = correlate(s, s, method="fft")[len(s) - 1 :][:taps]
+    cross = correlate(e, s, method="fft")[len(s) - 1 :][:taps]
+    own[0] += 1e-10                                             # bands without sound leave the filter open
+    explained = min(float(cross @ solve(toeplitz(own), cross, assume_a="pos")), 1.0)
+    return float(_ratio_db(explained, float(e @ e) - explained))
+
+
+def _references(reference, estimate):
+    """Both as float64, refused where they cannot be compared."""
+    reference, estimate = (frames.signal(y).astype(np.float64) for y in (reference, estimate))
+    if reference.shape != estimate.shape:
+        raise ValueError(f"Compared sample by sample are sounds of one shape, not {list(reference.shape)} and "
+                         f"{list(estimate.shape)}: cut the longer one, or choose a channel.")
+    if not np.any(reference, axis=-1).all():
+        raise ValueError("A reference is silent: nothing can be compared with silence. Leave that clip out.")
+    return reference, estimate
+
+
+def _ratio_db(wanted, rest):
+    """``10 log10(wanted / rest)``; ``-inf`` where nothing is wanted, ``inf`` where there is no rest."""
+    with np.errstate(divide="ignore"):
+        return np.where(wanted > 0, 10 * (np.log10(wanted) - np.log10(np.where(wanted > 0, rest, 1))), -np.inf)[()]
+
+
+def musical_noise(noise, left, sr):
+    """How much of the residue of a denoiser stands out as single tones: logarithm of a ratio of kurtoses.
+
+    Noise has a smooth spectrogram. A denoiser that takes most of it and leaves a bin here and there makes it ring.
+    Kurtosis, ``E[p²] / E[p]²`` of the power p in bins and frames, tells the two apart: 2 for Gaussian noise, more the
+    rarer and taller the peaks are.
+
+    Parameters
+    ----------
+    noise, left : np.ndarray, shape [n]
+        Noise alone, and what the denoiser left of it.
+    sr : int
+
+    Returns
+    -------
+    float
+        ``ln(kurtosis after / kurtosis before)``: 0 where noise is only softer.
+
+    Raises
+    ------
+    ValueError
+        As `si_sdr`; also if nothing is left.
+
+    References
+    ----------
+    Uemura et al., "Automatic optimization scheme of spectral subtraction based on musical noise assessment via
+    higher-order statistics", 2008.
+
+    Taught in: notebooks/08_separation.ipynb, "What is left when noise is subtracted?"
+    """
+    pair = _references(one_channel(noise), one_channel(left))
+    if not pair[1].any():
+        raise ValueError("Nothing is left of the noise: there is nothing that could ring.")
+    powers = [np.abs(features.stft(y, 2 ** round(np.log2(0.032 * sr)))) ** 2 for y in pair]
+    before, after = (np.mean(np.mean(p**2, axis=1) / np.maximum(np.mean(p, axis=1), 1e-300) ** 2) for p in powers)
+    return float(np.log(after / before))
+
+
+def note_f1(truth, found, tolerance=0.05, offsets=False):
+    """How many notes of a transcription are right: its precision, recall and F1.
+
+    A note is right when its pitch is the same and its onset at most `tolerance` away; each counts once, in the best of
+    all pairings.
+
+    Parameters
+    ----------
+    truth, found : pandas.DataFrame or sequence of dict
+        `onset` and `offset` in seconds, `pitch` as MIDI number: as in a corpus's table ``notes``.
+    tolerance : float
+        Seconds.
+    offsets : bool
+        Ask also for the end: within a fifth of the note's length, or 50 ms if that is more.
+
+    Returns
+    -------
+    dict of str to float
+        `precision`, `recall`, `f1`, 0 to 1; all 0 if no note was found.
+
+    Raises
+    ------
+    ValueError
+        If the truth has no notes, or a note has no length, no pitch, or begins before 0.
+
+    Notes
+    -----
+    By ``mir_eval.transcription``, as in the yearly comparisons of MIREX.
+
+    References
+    ----------
+    Raffel et al., "mir_eval: a transparent implementation of common MIR metrics", 2014.
+
+    Taught in: notebooks/08_separation.ipynb, "Which sounds is it made of?"
+    """
+    from mir_eval.transcription import precision_recall_f1_overlap
+
+    tables = [pd.DataFrame(notes, columns=["onset", "offset", "pitch"]).to_numpy(float) for notes in (truth, found)]
+    if not len(tables[0]):
+        raise ValueError("The truth has no notes: there is nothing to find.")
+    for notes in tables:
+        if not (np.isfinite(notes).all() and (notes[:, 0] >= 0).all() and (notes[:, 0] < notes[:, 1]).all()):
+            raise ValueError("A note needs a pitch, an onset of 0 s or later, and an offset after it.")
+    if not len(tables[1]):
+        return {"precision": 0.0, "recall": 0.0, "f1": 0.0}
+    (ref, ref_hz), (est, est_hz) = ((t[:, :2], 440 * 2 ** ((t[:, 2] - 69) / 12)) for t in tables)
+    scores = precision_recall_f1_overlap(ref, ref_hz, est, est_hz, onset_tolerance=tolerance,
+                                         offset_ratio=0.2 if offsets else None)
+    return {name: float(score) for name, score in zip(("precision", "recall", "f1"), scores, strict=False)}
 
 
 def mean_absolute_error(truth, estimate):

@@ -242,6 +242,32 @@ def compare(x, predicted, measured, *, x_label, y_label, title="", alt="", names
     _display(figure, title, alt)
 
 
+def polar(azimuths, curves, *, title="", alt="", floor=-30.0):
+    """Decibels over directions, seen from above: what a loudspeaker sends out, or an array of microphones hears.
+
+    Parameters
+    ----------
+    azimuths : np.ndarray, shape [n]
+        Degrees, 0 to the right, 90 to the top.
+    curves : dict of str to np.ndarray, shape [n]
+        Decibels.
+    title, alt : str
+        What to see, and the same in words.
+    floor : float
+        Decibels in the middle; what is below is drawn there.
+
+    Taught in: notebooks/08_separation.ipynb, "What do two microphones know?"
+    """
+    figure, (axis,) = _figure(1, 1, height=4.2, subplot_kw={"projection": "polar"})
+    for i, (label, gain) in enumerate(curves.items()):
+        axis.plot(np.radians(azimuths), np.maximum(gain, floor), color=COLORS[i % len(COLORS)], label=label or None)
+    axis.set(ylim=(floor, max(5.0, *(np.max(gain) + 1 for gain in curves.values()))))
+    levels = np.arange(floor + 10, 1, 10)
+    axis.set_yticks(levels, [f"{level:g} dB" for level in levels], fontsize=8)
+    axis.legend(loc="upper left", bbox_to_anchor=(1.1, 1), fontsize=9, frameon=False)
+    _display(figure, title, alt)
+
+
 def matrices(pictures, *, x_label, y_label, title="", alt="", step=1.0, label=None, rows=None, columns=None):
     """Matrices as colours, side by side: spectrograms and what is made from them.
 

@@ -283,3 +283,156 @@ def test_nothing_is_changed():
     metrics.macro_f1(truth, predicted)
     metrics.bootstrap(metrics.accuracy, truth, predicted, groups=truth, draws=10)
     assert (truth == before[0]).all() and (predicted == before[1]).all()
+
+
+# ---------------------------------------------------------------------------------------- separated sounds
+
+
+def apart(n=8000, seed=0):
+    """A coloured sound, an estimate that holds an echo and noise, and a mixture."""
+    rng = np.random.default_rng(seed)
+    s = np.convolve(rng.standard_normal(n + 20), np.hanning(20), "valid")[:n]
+    e = 0.3 * s + 0.1 * np.roll(s, 5) + 0.2 * rng.standard_normal(n)
+    return s, e, s + 3 * rng.standard_normal(n)
+
+
+def test_si_sdr_is_the_angle_between_two_sounds():
+    s, e, _ = apart()
+    cosine = s @ e / np.linalg.norm(s) / np.linalg.norm(e)
+    assert metrics.si_sdr(s, e) == pytest.approx(10 * math.log10(cosine**2 / (1 - cosine**2)), abs=1e-9)
+    for gain in (-1, 1e-3, 250):
+        assert metrics.si_sdr(s, gain * e) == pytest.approx(metrics.si_sdr(s, e), abs=1e-9)
+    noise = np.random.default_rng(1).standard_normal(s.size)
+    noise *= np.linalg.norm(s) / np.linalg.norm(noise)
+    noise -= s * (noise @ s) / (s @ s)                          # at right angles to the reference
+    assert metrics.si_sdr(s, s + 0.1 * noise) == pytest.approx(20, abs=0.1)
+
+
+def test_each_channel_is_judged_alone():
+    s, e, mix = apart()
+    both = metrics.si_sdr(np.stack([s, mix]), np.stack([e, s]))
+    assert both.shape == (2,) and both == pytest.approx([metrics.si_sdr(s, e), metrics.si_sdr(mix, s)])
+    gains = metrics.si_sdr_improvement(np.stack([s, s]), np.stack([e, mix]), mix)
+    assert gains == pytest.approx([metrics.si_sdr(s, e) - metrics.si_sdr(s, mix), 0])
+    assert isinstance(float(metrics.si_sdr(s, e)), float) and np.ndim(metrics.si_sdr(s, e)) == 0
+
+
+def test_silence_and_perfection():
+    s = apart()[0]
+    assert metrics.si_sdr(s, np.zeros_like(s)) == -np.inf and metrics.sdr(s, np.zeros_like(s)) == -np.inf
+    assert metrics.si_sdr([1.0, 0.0], np.array([0.0, 1.0])) == -np.inf                  # nothing of it
+    assert metrics.si_sdr(s, s) > 250 and metrics.si_sdr(s, 0.5 * s) > 250 and metrics.sdr(s, s) > 80
+    assert metrics.si_sdr(s.astype(np.float32), (0.3 * s).astype(np.float32)) > 100
+    for measure in (metrics.si_sdr, metrics.sdr):
+        with pytest.raises(ValueError, match="reference is silent"):
+            measure(np.zeros_like(s), s)
+    with pytest.raises(ValueError, match="reference is silent"):
+        metrics.si_sdr(np.stack([s, 0 * s]), np.stack([s, s]))
+
+
+@pytest.mark.parametrize("taps", [1, 16, 512])
+def test_sdr_is_the_best_filter_that_least_squares_finds(taps):
+    s, e, _ = apart(3000)
+    delayed = np.stack([np.pad(s, (k, taps - 1 - k)) for k in range(taps)], axis=1)
+    padded = np.pad(e, (0, taps - 1))
+    wanted = delayed @ np.linalg.lstsq(delayed, padded, rcond=None)[0]
+    expected = 10 * math.log10((wanted @ wanted) / np.sum((wanted - padded) ** 2))
+    assert metrics.sdr(s, e, taps) == pytest.approx(expected, abs=1e-3)
+    if taps == 1:
+        assert metrics.sdr(s, e, 1) == pytest.approx(metrics.si_sdr(s, e), abs=1e-6)
+
+
+def test_sdr_forgives_a_room_and_si_sdr_does_not():
+    s = np.pad(apart()[0], (0, 100))                            # room for the echo
+    echo = np.convolve(s, np.random.default_rng(1).standard_normal(60))[: s.size]
+    assert metrics.sdr(s, echo) > 30 > 0 > metrics.si_sdr(s, echo)
+
+
+def test_separated_sounds_are_judged_as_by_torchmetrics():
+    from torchmetrics.functional import audio
+
+    for seed in range(3):
+        s, e, mix = apart(seed=seed)
+        for estimate in (e, mix):
+            given = torch.from_numpy(estimate), torch.from_numpy(s)
+            theirs = audio.scale_invariant_signal_distortion_ratio(*given).item()
+            assert metrics.si_sdr(s, estimate) == pytest.approx(theirs, abs=1e-4)
+            assert metrics.sdr(s, estimate) == pytest.approx(audio.signal_distortion_ratio(*given).item(), abs=1e-2)
+
+
+@pytest.mark.parametrize("reference, estimate, words", [
+    (np.ones(1000), np.ones(999), "one shape"), (np.ones((2, 1000)), np.ones(1000), "one shape"),
+    (np.ones(1000), np.full(1000, np.nan), "NaN"), (np.full(1000, np.nan), np.ones(1000), "NaN"),
+    (np.ones(1000, int), np.ones(1000), "whole numbers"),
+])
+def test_sounds_that_cannot_be_compared(reference, estimate, words):
+    with pytest.raises(ValueError, match=words):
+        metrics.si_sdr(reference, estimate)
+    with pytest.raises(ValueError, match=f"{words}|one channel"):
+        metrics.sdr(reference, estimate)
+
+
+def test_no_gain_is_told_from_a_mixture_of_one_sound_and_no_long_filter_from_a_short_one():
+    s, e, _ = apart()
+    with pytest.raises(ValueError, match="nothing of it"):
+        metrics.si_sdr_improvement(s, e, 0 * s)
+    with pytest.raises(ValueError, match="512 taps"):
+        metrics.sdr(s[:400], e[:400])
+    with pytest.raises(ValueError, match="one channel"):
+        metrics.sdr(np.stack([s, s]), np.stack([e, e]))
+
+
+def test_lone_peaks_ring_and_softer_noise_does_not():
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal(32000)
+    assert metrics.musical_noise(noise, 0.1 * noise, 16000) == pytest.approx(0, abs=1e-6)
+    bursts = np.zeros(32000)
+    for start in rng.integers(0, 31000, 20):
+        bursts[start : start + 500] += np.hanning(500) * np.sin(rng.uniform(0.1, 3) * np.arange(500))
+    assert metrics.musical_noise(noise, bursts, 16000) > 1.5
+    assert metrics.musical_noise(noise, rng.standard_normal(32000), 16000) == pytest.approx(0, abs=0.1)
+    for left, words in ((0 * noise, "Nothing is left"), (noise[1:], "one shape")):
+        with pytest.raises(ValueError, match=words):
+            metrics.musical_noise(noise, left, 16000)
+
+
+# ---------------------------------------------------------------------------------------- notes
+
+
+def score(*notes):
+    return pd.DataFrame(notes, columns=["onset", "offset", "pitch"])
+
+
+TRUTH = score((0.0, 1.0, 60), (1.0, 2.0, 62), (1.0, 1.1, 64))
+
+
+@pytest.mark.parametrize("found, precision, recall", [
+    (TRUTH, 1, 1),
+    (score((0.049, 1, 60), (1.051, 2, 62)), 1 / 2, 1 / 3),      # 50 ms are near enough
+    (score((0, 1, 61), (1, 2, 62)), 1 / 2, 1 / 3),              # a semitone is not
+    (score((0, 1, 60), (0.01, 1, 60)), 1 / 2, 1 / 3),           # one key, one note
+    (score(), 0, 0),
+])
+def test_notes_are_right_by_onset_and_pitch(found, precision, recall):
+    scores = metrics.note_f1(TRUTH, found)
+    assert (scores["precision"], scores["recall"]) == pytest.approx((precision, recall))
+    both = precision + recall
+    assert scores["f1"] == pytest.approx(2 * precision * recall / both if both else 0)
+
+
+def test_ends_count_when_asked_for_and_the_best_pairing_counts():
+    found = score((0, 1.19, 60), (1, 1.75, 62), (1, 1.14, 64))  # a fifth of the length, too early, 50 ms
+    assert metrics.note_f1(TRUTH, found)["f1"] == 1
+    assert metrics.note_f1(TRUTH, found.to_dict("records"), offsets=True)["f1"] == pytest.approx(2 / 3)
+    crossed = score((0.03, 1, 60), (0.09, 1, 60)), score((0.0, 1, 60), (0.05, 1, 60))
+    assert metrics.note_f1(*crossed)["f1"] == 1                 # the nearest first would leave one alone
+    assert metrics.note_f1(TRUTH, score((0.09, 1, 60)), tolerance=0.1)["precision"] == 1
+
+
+@pytest.mark.parametrize("truth, found, words", [
+    (score(), TRUTH, "truth has no notes"), (TRUTH, score((1.0, 1.0, 60)), "an offset after it"),
+    (TRUTH, score((-0.1, 1.0, 60)), "0 s or later"), (score((0.0, 1.0, np.nan)), TRUTH, "needs a pitch"),
+])
+def test_notes_that_are_none(truth, found, words):
+    with pytest.raises(ValueError, match=words):
+        metrics.note_f1(truth, found)

@@ -24,6 +24,7 @@ CALLS = {
     "overview": lambda **t: plots.overview(np.stack([Y, Y]), SR, **t),
     "lines": lambda **t: plots.lines(np.arange(9), {"a": np.arange(9)}, x_label="x (s)", y_label="y", **t),
     "compare": lambda **t: plots.compare([1, 2], [3, 4], [3, 4.1], x_label="x (s)", y_label="y", **t),
+    "polar": lambda **t: plots.polar(np.arange(361), {"a": -np.arange(361) / 9, "b": np.zeros(361)}, **t),
     "confusion": lambda **t: plots.confusion(np.arange(900).reshape(30, 30), NAMES, **t),
     "confusion of one": lambda **t: plots.confusion([[0, 0], [0, 2]], ["_a$b$", "$x_{"], **t),
     "phonemes": lambda **t: plots.phonemes(RNG.normal(size=(80, 40)), ["", "h", "ˈaɪ", "."], [4, 12, 24, 0], **t),
@@ -119,6 +120,16 @@ def test_names_of_columns_stand_below_their_middles(monkeypatch):
     [axis] = drawn[0].axes
     assert list(axis.get_xticks()) == [0.25, 1.75]
     assert [each.get_text() for each in axis.get_xticklabels()] == ["C", "F"]
+
+
+def test_directions_run_against_the_clock_from_the_right(shown, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "_display", lambda figure, title, alt: drawn.append(figure))
+    plots.polar(np.array([0, 90]), {"a": np.array([0.0, -90.0])})
+    [axis] = drawn[0].axes
+    assert axis.get_theta_direction() == 1 and axis.get_theta_offset() == 0
+    angles, levels = axis.lines[0].get_data()
+    assert angles == pytest.approx([0, np.pi / 2]) and list(levels) == [0, -30] and axis.get_ylim() == (-30, 5)
 
 
 def test_classes_are_told_apart_by_colour_and_by_marker():

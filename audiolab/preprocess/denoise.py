@@ -56,7 +56,7 @@ def spectral_subtraction(y, sr, noise=None, over=2.0, floor=0.01):
     X = stft(y, **options)[2]                                                   # [bins, frames]
     power = np.abs(X) ** 2
     if noise is None:
-        N = np.mean(power[:, _pauses(y, sr, power, size // 4)], axis=1, keepdims=True)
+        N = np.mean(power[:, pauses(y, sr, power, size // 4)], axis=1, keepdims=True)
     else:
         N = np.mean(np.abs(stft(floats(noise), **options)[2]) ** 2, axis=1, keepdims=True)
     left = np.minimum(np.maximum(power - over * N, floor * N), power)           # never more than there was
@@ -64,7 +64,7 @@ def spectral_subtraction(y, sr, noise=None, over=2.0, floor=0.01):
     return istft(gain * X, **options)[1][: len(y)].astype(np.float32)
 
 
-def _pauses(y, sr, power, hop):
+def pauses(y, sr, power, hop):
     """Columns of the spectrogram in which nobody speaks, or the quietest tenth."""
     active, _ = voice_activity(y, sr)
     at = np.minimum((np.arange(power.shape[1]) * hop / sr / HOP).astype(int), len(active) - 1)
