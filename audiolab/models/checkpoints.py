@@ -10,7 +10,7 @@ CLASSES = {                                                     # and the module
     "AttentionASR": "asr", "FrameNet": "asr", "TinyWhisper": "whisper", "Vocoder": "vocoder",
     "FastSpeech": "tts", "Tacotron": "tacotron",
     "KeysLSTM": "music", "KeysTransformer": "music", "ChordTransformer": "music", "VoiceTransformer": "music",
-    "InfillTransformer": "infilling"}
+    "InfillTransformer": "infilling", "UNet": "separate", "RecurrentMask": "separate", "ConvTasNet": "separate"}
 
 
 def names():
