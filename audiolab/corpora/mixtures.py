@@ -101,8 +101,7 @@ def real_voices(n=60, seed=0, n_jobs=1):
 
     Taught in: notebooks/08_separation.ipynb, "Who is who?"
     """
-    digits = strings.fsdd(3000, n_jobs=n_jobs)
-    long = digits.table[(digits.table.split == "test") & (digits.table.duration >= 1.5)]
+    digits, long = _real_strings(n_jobs)
     rng, rows = np.random.default_rng([seed, 82]), []
     while len(rows) < n:
         one, other = long.iloc[rng.integers(len(long), size=2)].to_dict("records")
@@ -122,8 +121,7 @@ def real_noisy_voices(n=60, seed=0, n_jobs=1):
 
     Taught in: notebooks/08_separation.ipynb, "Can a network clean a voice?"
     """
-    digits = strings.fsdd(3000, n_jobs=n_jobs)
-    long = digits.table[(digits.table.split == "test") & (digits.table.duration >= 1.5)]
+    digits, long = _real_strings(n_jobs)
     noises = plan_noisy_voices(10 * n, seed)
     noises = noises[noises.split == "test"].drop(columns=["text", "group", "accent", "rate", "pitch", "throat", "room"])
     rng = np.random.default_rng([seed, 83])
@@ -188,6 +186,12 @@ def render_two_voices(row):
     """One clip of `two_voices` from its row."""
     other = {key: row[f"other_{key}"] for key in ("group", "text", "rate", "pitch", "throat")}
     return Clip(_levelled(_voice(row, PAIR_SR), _voice(other, PAIR_SR), row["ratio"], row["level"]), PAIR_SR)
+
+
+def _real_strings(n_jobs):
+    """Strings of FSDD, and the rows of those for the test that last 1.5 s at least."""
+    digits = strings.fsdd(3000, n_jobs=n_jobs)
+    return digits, digits.table[(digits.table.split == "test") & (digits.table.duration >= 1.5)]
 
 
 def _voice(row, sr):

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..features import stft
 from ..features.frames import one_channel
-from .masks import apply_masks
+from .masks import apply_masks, ratio_mask
 
 LOSSES = ("kl", "euclidean")
 
@@ -195,8 +195,7 @@ def score_informed(y, sr, notes, n_fft=4096, n_iter=60):
             H[k, (t > note.onset - EARLY) & (t < note.offset + LATE)] = 1
     W, H = nmf(V, W, H, n_iter)
     shares = np.stack([W[:, columns[:, 0] == part] @ H[columns[:, 0] == part] for part in parts])
-    total = shares.sum(axis=0)
-    return apply_masks(y, np.where(total > 0, shares / np.where(total > 0, total, 1), 1 / len(parts)))
+    return apply_masks(y, ratio_mask(shares))
 
 
 EARLY, LATE = 0.1, 0.3          # s: a window sees a note before it begins, and an instrument fades after its end

@@ -152,9 +152,10 @@ def at_snr(parts, snr):
     Taught in: notebooks/08_separation.ipynb, "Can a network clean a voice?"
     """
     first, second = parts.unbind(-2)
-    if not second.square().sum(-1).all():
+    power = second.square().sum(-1, keepdim=True)
+    if not power.all():
         raise ValueError("The second part is silent: it has no level that could be changed.")
-    ratio = first.square().sum(-1, keepdim=True) / second.square().sum(-1, keepdim=True)
+    ratio = first.square().sum(-1, keepdim=True) / power
     return torch.stack([first, second * (ratio / 10 ** (snr / 10)).sqrt()], dim=-2)
 
 
