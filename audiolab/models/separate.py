@@ -206,11 +206,13 @@ def root_hann(n):
 
 
 def compressed(X):
-    """A spectrum with the power 0.3 of its magnitude, real and imaginary part: [...] complex to [..., 2].
+    """A spectrum, each magnitude to the power 0.3: [...] complex to real part, imaginary part and magnitude [..., 3].
 
     What is soft matters to the ear, and would not to a network that sees amplitudes.
     """
-    return torch.view_as_real(X) * (torch.view_as_real(X).square().sum(-1, keepdim=True) + TINY) ** -0.35
+    parts = torch.view_as_real(X)
+    parts = parts * (parts.square().sum(-1, keepdim=True) + TINY) ** -0.35
+    return torch.cat([parts, parts.square().sum(-1, keepdim=True).sqrt()], dim=-1)
 
 
 # ---------------------------------------------------------------------------------------- a voice from noise
@@ -262,8 +264,7 @@ class UNet(Denoiser):
     def forward(self, x):
         level = x.square().mean(dim=-1, keepdim=True).sqrt() + TINY
         X = self.spectrum(x / level)                                            # [batch, bins, frames]
-        parts = compressed(X)
-        seen = torch.cat([parts, parts.square().sum(-1, keepdim=True).sqrt()], dim=-1).permute(0, 3, 2, 1)
+        seen = compressed(X).permute(0, 3, 2, 1)
         (frames, bins), step = seen.shape[2:], 2 ** len(self.down)
         h = self.first(pad(seen, (0, -bins % step, 0, -frames % step)))         # [batch, channels, frames, bins]
         passed = []
@@ -353,9 +354,7 @@ class RecurrentMask(Denoiser):
         if frames < 1:
             return x[:, :0], (x, memory, tail)
         X = torch.fft.rfft(x.unfold(1, self.window, self.hop) * self.shape)     # [batch, frames, bins]
-        parts = compressed(X)
-        seen = torch.cat([parts, parts.square().sum(-1, keepdim=True).sqrt()], dim=-1).flatten(2)
-        h, memory = self.memory(self.first(seen), memory)
+        h, memory = self.memory(self.first(compressed(X).flatten(2)), memory)
         mask = torch.view_as_complex(self.last(h).tanh().unflatten(2, (-1, 2)))
         y = torch.fft.irfft(mask * X, self.window) * self.shape                 # [batch, frames, window]
         early, late = y[..., : self.hop], y[..., self.hop :]
