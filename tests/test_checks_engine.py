@@ -641,7 +641,7 @@ def test_an_attempt_need_not_count(home):
 def test_reset_of_a_notebook(home, shipped):
     assert desk.reset("98") and mine(home).exists()           # nothing there yet: no backup to speak of
     mine(home).write_text("{broken")
-    assert "cannot be read" in repr(desk.reset("98.1"))
+    assert "cannot be read" in " ".join(repr(desk.reset("98.1")).split())       # a long folder name breaks the line
     desk.reset("98")
     desk.reset("98")
     assert cells_of(mine(home)) == cells_of(shipped)

@@ -1,7 +1,6 @@
 """The process in which answers run: kept warm, killed when an answer overruns its time or memory."""
 
 import atexit
-import faulthandler
 import functools
 import io
 import itertools
@@ -81,14 +80,14 @@ def _once(payload, seconds):
     from loky.process_executor import BrokenProcessPool
 
     with tempfile.TemporaryDirectory(prefix="audiolab-", ignore_cleanup_errors=True) as folder:
-        status, stack = Path(folder, "status"), Path(folder, "stack")
+        status, line = Path(folder, "status"), Path(folder, "line")
         try:
-            future = _start().submit(_work, payload, str(status), str(stack), seconds)
+            future = _start().submit(_work, payload, str(status), str(line), seconds)
             _watch(future, status, seconds)
             return future.result()
         except _Overrun as overrun:
             _kill()
-            raise Stopped("time", overrun.stage, overrun.case, _line(stack)) from None
+            raise Stopped("time", overrun.stage, overrun.case, _line(line)) from None
         except BrokenProcessPool:
             _kill()
             raise Stopped("died", *_read(status)[1:]) from None
@@ -167,19 +166,13 @@ def _read(status):
     return lines if len(lines) == 3 else ["", "", ""]
 
 
-def _line(stack):
-    """Innermost line of the learner's code in a stack that faulthandler wrote: file, number, text left empty."""
+def _line(written):
+    """The learner's line that the watch wrote down: file, number, text left empty; None if it wrote none."""
     try:
-        lines = stack.read_text("utf-8", "replace").splitlines()
-    except OSError:
+        filename, number = written.read_text("utf-8").rsplit("\n", 1)
+    except (OSError, ValueError):
         return None
-    for line in lines:
-        if line.startswith('  File "') and '", line ' in line:
-            filename, _, rest = line.removeprefix('  File "').partition('", line ')
-            number = rest.partition(" ")[0]
-            if is_theirs(filename) and number.isdecimal():          # "???" between two lines
-                return filename, int(number), ""
-    return None
+    return filename, int(number), ""
 
 
 # -- in the worker process ------------------------------------------------------------------------
@@ -206,7 +199,7 @@ def _warm():
     """Nothing to do: this module has been imported, and with it what every check needs."""
 
 
-def _work(payload, status, stack, seconds):
+def _work(payload, status, line, seconds):
     """Unpack, set the limits, run. Streams are new each time: an answer that called `exit` has closed them."""
     sys.stdin = open(os.devnull)                    # noqa: SIM115, they outlive this function
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
@@ -215,23 +208,41 @@ def _work(payload, status, stack, seconds):
     except Exception as error:
         raise Unsendable(error) from None
     counter = itertools.count()
-    with open(status, "w", encoding="utf-8") as line, open(stack, "w", encoding="utf-8") as trace:
+    since, over = [None], threading.Event()         # when the answer's call began; that the job has ended
+    watch = threading.Thread(target=_write_line, args=(line, seconds, since, over), daemon=True)
+    watch.start()
+    with open(status, "w", encoding="utf-8") as noted:
 
         def note(stage, case):
-            line.seek(0)
-            line.truncate()
-            line.write(f"{next(counter)}\n{stage or ''}\n{case or ''}")
-            line.flush()
-            if stage:       # shortly before the end, write down which line is running
-                faulthandler.dump_traceback_later(0.8 * seconds, file=trace)
-            else:
-                faulthandler.cancel_dump_traceback_later()
+            noted.seek(0)
+            noted.truncate()
+            noted.write(f"{next(counter)}\n{stage or ''}\n{case or ''}")
+            noted.flush()
+            since[0] = time.monotonic() if stage else None
 
         try:
             with _memory_limit(), np.errstate(), warnings.catch_warnings():     # what it switches off comes on again
                 return job(*args, note)
         finally:
-            faulthandler.cancel_dump_traceback_later()
+            over.set()
+
+
+def _write_line(line, seconds, since, over):
+    """Shortly before a call's end, write down which line of the learner's is running.
+
+    A thread of Python and no watchdog outside it: faulthandler's reads frames while they change, and
+    now and then takes the process with it. What keeps the interpreter to itself leaves no line.
+    """
+    while not over.wait(0.02):
+        began = since[0]
+        if began is None or time.monotonic() - began < 0.8 * seconds:
+            continue
+        frame = sys._current_frames().get(threading.main_thread().ident)
+        while frame and not is_theirs(frame.f_code.co_filename):
+            frame = frame.f_back
+        if frame:
+            Path(line).write_text(f"{frame.f_code.co_filename}\n{frame.f_lineno}", "utf-8")
+        since[0] = None
 
 
 @contextmanager
