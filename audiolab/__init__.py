@@ -3,14 +3,19 @@
 ``import audiolab as al`` is quick: a module, and the heavy libraries behind it, load when first used.
 """
 
+import warnings
+
 import lazy_loader
+
+# joblib takes a worker that imports PyTorch late for one that leaks, replaces it, and says so: nothing is lost.
+warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["audio", "synth", "measure", "plots", "claims", "corpus", "batch", "preprocess", "features",
                 "vocode", "augment", "corpora", "enhance", "scores", "counterpoint", "pronounce", "ctc", "decode",
-                "metrics", "models", "training", "recipes", "explain", "stream", "widgets", "checks", "checkup",
-                "paths"],
+                "metrics", "models", "training", "recipes", "compress", "embedded", "explain", "stream", "edge",
+                "widgets", "checks", "checkup", "paths"],
     submod_attrs={
         "audio": ["AudioError", "info", "load", "play", "save"],
         "claims": ["show", "verify"],

@@ -64,6 +64,9 @@ def _parser():
     trained.add_argument("names", nargs="*", metavar="name", help="which (none: list them)")
     trained.add_argument("--all", action="store_true", help="every one")
     trained.add_argument("--check", action="store_true", help="train nothing: measure what is kept against its card")
+    written = command(_export_c, "export-c", "write a keyword spotter as a C program, in whole numbers")
+    written.add_argument("name", nargs="?", default="keywords-dscnn-digits", help="of its checkpoint")
+    written.add_argument("folder", nargs="?", help="for the program, made when missing (work/c/NAME)")
     marked = command(_nbgrader, "nbgrader", "put a chapter into an nbgrader course", "a chapter, such as 01")
     marked.add_argument("folder", help="of that course, made when missing")
     data = commands.add_parser("data", help="list, make, fetch, check corpora").add_subparsers(
@@ -198,6 +201,24 @@ def _in_words(found):
 
 def _jobs():
     return min(2, os.cpu_count() or 1)
+
+
+def _export_c(arguments):
+    from . import embedded
+
+    try:
+        spotter, folder = embedded.export(arguments.name, arguments.folder, _jobs())
+    except (ValueError, OSError) as error:                      # of a name, a corpus, the folder, the network
+        return _refused(error)
+    print(f"{folder}: {', '.join(embedded.program.FILES)}")
+    try:
+        program, takes = embedded.build(folder), embedded.sizes(spotter, folder)
+        flash, ram = (" + ".join(f"{name} {takes[name]:,}" for name in part) for part in
+                      (("weights", "tables", "code"), ("buffers", "stack", "clip")))
+        print(f"Compiled as {program.name}. Bytes of flash: {flash}. Of RAM: {ram}.")
+    except embedded.CompilerError as error:
+        print(error)
+    return 0
 
 
 def _nbgrader(arguments):

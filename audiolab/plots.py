@@ -242,6 +242,141 @@ def compare(x, predicted, measured, *, x_label, y_label, title="", alt="", names
     _display(figure, title, alt)
 
 
+def roofline(roofs, points, *, title="", alt=""):
+    """What a processor could do, over how often it uses each byte; and what was done, as dots below that roof.
+
+    Parameters
+    ----------
+    roofs : dict of str to tuple of float
+        Of each processor, its multiply-accumulates and its bytes per second; first that which did what the dots show.
+        The others are thin and grey.
+    points : dict of str to tuple of array_like, shape [n]
+        Multiply-accumulates per byte, and per second, of layers or networks.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/10_edge_profiling.ipynb, "What does a network cost?"
+    """
+    figure, (axis,) = _figure(1, 1, height=3.4)
+    ridges = [peak / bandwidth for peak, bandwidth in roofs.values()]
+    shown = np.concatenate([ridges, *(np.ravel(x) for x, _ in points.values())])
+    x = np.geomspace(shown.min() / 4, shown.max() * 4, 200)
+    for i, (label, (peak, bandwidth)) in enumerate(roofs.items()):
+        style = {"color": GREY, "linewidth": 1, "linestyle": ("-", "--", ":", "-.")[i % 4]} if i else {"color": BLUE}
+        axis.loglog(x, np.minimum(peak, bandwidth * x), label=f"{label}, measured", **style)
+    for i, (label, (intensity, rate)) in enumerate(points.items()):
+        color, marker = class_style(i + 1)
+        axis.loglog(intensity, rate, marker, color=color, label=label, markersize=6)
+    axis.set(xlabel="multiply-accumulates per byte", ylabel="multiply-accumulates per second")
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9, frameon=False)
+    _display(figure, title, alt)
+
+
+def latencies(calls, limit=None, *, title="", alt=""):
+    """How long each of many calls took: a row for each way of calling, with what half, nine of ten and 99 of 100 kept.
+
+    Parameters
+    ----------
+    calls : dict of str to array_like, shape [n]
+        Seconds of each call.
+    limit : float, optional
+        Seconds that a call may take: a dotted line.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/10_edge_profiling.ipynb, "How long does it take?"
+    """
+    figure, axes = _figure(len(calls), 1, height=0.7 + 1.2 * len(calls), sharex=True)
+    ms = {label: 1000 * np.asarray(seconds, dtype=float) for label, seconds in calls.items()}
+    low, high = min(map(np.min, ms.values())) / 1.1, max(1000 * (limit or 0), *map(np.max, ms.values())) * 1.1
+    bins, labelled = np.geomspace(low, high, 80), "2345" if high < 10 * low else "25"
+    for axis, (label, times) in zip(axes, ms.items(), strict=True):
+        axis.hist(times, bins, color=BLUE)
+        axis.axvline(np.mean(times), color=GREY, linestyle="--", label=f"mean {np.mean(times):.3g}")
+        for q, color in ((50, GREEN), (90, PURPLE), (99, ORANGE)):
+            t = np.percentile(times, q, method="inverted_cdf")              # as `edge.Timing`
+            axis.axvline(t, color=color, label=f"p{q} {t:.3g}")
+        if limit is not None:
+            axis.axvline(1000 * limit, color="black", linestyle=":", label=f"limit {1000 * limit:.3g}")
+        axis.set(xscale="log", xlim=(low, high), ylabel="calls")
+        axis.set_title(label, fontsize=10, loc="left")
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter(lambda x, _: f"{x:g}" if f"{x:e}"[0] in labelled else "")
+        axis.tick_params(axis="x", which="minor", labelsize=8)
+        _legend(axis)
+    axes[-1].set_xlabel("time of a call (ms)")
+    _display(figure, title, alt)
+
+
+def budgets(shares, unsure=None, *, title="", alt=""):
+    """How much of each limit a candidate takes: a row for each, a mark for each limit, and the line that none may pass.
+
+    Parameters
+    ----------
+    shares : pandas.DataFrame
+        A row for each candidate, a column for each limit: 1 is all of it.
+    unsure : dict of str to float, optional
+        Of a limit, the factor by which the shares may be wrong either way: a bar through each mark.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/10_edge_profiling.ipynb, "Which one fits?"
+    """
+    figure, (axis,) = _figure(1, 1, height=1.1 + 0.34 * len(shares))
+    rows, values = np.arange(len(shares)), shares.to_numpy(dtype=float)
+    fits = (values <= 1).all(axis=1)
+    low, high = min(values.min() / 2, 0.1), max(values.max() * 2, 10)
+    axis.axvspan(1, high, color="#f6dccb", linewidth=0)
+    axis.axvline(1, color=ORANGE)
+    axis.hlines(rows, values.min(axis=1), values.max(axis=1), color="#bbbbbb", linewidth=1)
+    for i, limit in enumerate(shares.columns):
+        color, marker = class_style(i)
+        axis.plot(values[:, i], rows, marker, color=color, markersize=7, linestyle="", label=limit)
+        if factor := (unsure or {}).get(limit):
+            axis.hlines(rows, values[:, i] / factor, values[:, i] * factor, color=color, linewidth=1.5)
+    axis.set_yticks(rows, [f"{name} {'✓' if fit else '✗'}" for name, fit in zip(shares.index, fits, strict=True)])
+    axis.set(xscale="log", xlim=(low, high), ylim=(len(rows) - 0.5, -0.5), xlabel="share of the limit")
+    axis.xaxis.set_major_formatter(lambda x, _: f"{100 * x:g} %")
+    _legend(axis)
+    _display(figure, title, alt)
+
+
+def panels(x, rows, *, x_label, marks=(), spans=(), title="", alt=""):
+    """Curves that share one axis of time and nothing else, one above the other.
+
+    Parameters
+    ----------
+    x : np.ndarray, shape [n]
+    rows : dict of str to dict of str to np.ndarray, shape [n]
+        Label of a vertical axis, with its unit, to curves by name. Where a value is NaN, nothing is drawn.
+    x_label : str
+        With a unit.
+    marks : sequence of float
+        Where something happened: a line through all rows.
+    spans : sequence of (float, float)
+        Where something lasted: shaded.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/10_edge_profiling.ipynb, "Does it still work out there?"
+    """
+    figure, axes = _figure(len(rows), 1, height=0.8 + 1.15 * len(rows), sharex=True)
+    for axis, (label, curves) in zip(axes, rows.items(), strict=True):
+        for begin, end in spans:
+            axis.axvspan(begin, end, color="#eeeeee", linewidth=0)
+        for at in marks:
+            axis.axvline(at, color=ORANGE, linestyle="--")
+        for i, (name, y) in enumerate(curves.items()):
+            axis.plot(x, y, color=(BLUE, GREEN, PURPLE, GREY)[i % 4], label=name or None)
+        axis.set_ylabel(label, fontsize=9)
+        axis.set_ylim(bottom=min(0, axis.get_ylim()[0]) if any(np.nanmin(y) < 0 for y in curves.values()) else 0)
+        axis.margins(x=0.01)
+        if any(curves):
+            _legend(axis)
+    axes[-1].set_xlabel(x_label)
+    _display(figure, title, alt)
+
+
 def polar(azimuths, curves, *, title="", alt="", floor=-30.0):
     """Decibels over directions, seen from above: what a loudspeaker sends out, or an array of microphones hears.
 
@@ -375,6 +510,36 @@ def intervals(values, means, low, high, *, x_label, title="", alt="", x_range=No
     axis.plot(means, rows, "o", color=BLUE, markersize=8)
     axis.set_yticks(rows, list(values))
     axis.set(xlabel=x_label, xlim=x_range, ylim=(len(values) - 0.5, -0.5))
+    _display(figure, title, alt)
+
+
+def pareto(points, *, x_label, y_label, title="", alt=""):
+    """What candidates cost and what they are worth, as dots; and a line along those that no cheaper one equals.
+
+    Parameters
+    ----------
+    points : dict of str to tuple of float
+        Of each candidate its cost, above 0, on a logarithmic axis, and its worth.
+    x_label, y_label : str
+        With units.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/09_quantization.ipynb, "Which one would you ship?"
+    """
+    from matplotlib.ticker import LogLocator
+
+    figure, (axis,) = _figure(1, 1, height=3.8)
+    cost, worth = np.transpose(sorted(points.values(), key=lambda one: (one[0], -one[1])))
+    axis.step([*cost, 1.2 * cost[-1]], np.maximum.accumulate([*worth, worth[-1]]), where="post", color=GREY)
+    for i, (name, one) in enumerate(points.items()):
+        color, marker = class_style(i)
+        axis.plot(*one, marker, color=color, label=name, markersize=8)
+    axis.set(xscale="log", xlabel=x_label, ylabel=y_label)
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.minorticks_off()
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
     _display(figure, title, alt)
 
 

@@ -24,6 +24,16 @@ CALLS = {
     "overview": lambda **t: plots.overview(np.stack([Y, Y]), SR, **t),
     "lines": lambda **t: plots.lines(np.arange(9), {"a": np.arange(9)}, x_label="x (s)", y_label="y", **t),
     "compare": lambda **t: plots.compare([1, 2], [3, 4], [3, 4.1], x_label="x (s)", y_label="y", **t),
+    "roofline": lambda **t: plots.roofline({"a": (6e9, 5e9), "b": (2e10, 9e9)}, {"x": ([0.1, 9], [1e8, 2e9])}, **t),
+    "roofline of nothing": lambda **t: plots.roofline({"a": (6e9, 5e9)}, {}, **t),
+    "latencies": lambda **t: plots.latencies({"alone": RNG.gamma(9, 1e-4, 300), "with company": [0.001, 0.002]}, **t),
+    "latencies and a limit": lambda **t: plots.latencies({"a": [0.001, 0.002], "b": [0.003]}, limit=0.005, **t),
+    "budgets": lambda **t: plots.budgets(pd.DataFrame({"RAM": [0.1, 2], "time": [0.5, 0.01]}, ["a_$b", "c"]), **t),
+    "budgets with bars": lambda **t: plots.budgets(pd.DataFrame({"RAM": [0.1, 2], "time": [0.5, 0.01]}, ["a", "c"]),
+                                                   unsure={"time": 2}, **t),
+    "panels": lambda **t: plots.panels(np.arange(9), {"a (s)": {"": np.arange(9)}, "b (%)": {"x": np.full(9, np.nan),
+                                       "y": np.ones(9)}}, x_label="time (h)", marks=[3], spans=[(4, 6)], **t),
+    "pareto": lambda **t: plots.pareto({"a": (20, 0.9), "b": (100, 0.8)}, x_label="x", y_label="y", **t),
     "polar": lambda **t: plots.polar(np.arange(361), {"a": -np.arange(361) / 9, "b": np.zeros(361)}, **t),
     "confusion": lambda **t: plots.confusion(np.arange(900).reshape(30, 30), NAMES, **t),
     "confusion of one": lambda **t: plots.confusion([[0, 0], [0, 2]], ["_a$b$", "$x_{"], **t),
@@ -130,6 +140,17 @@ def test_directions_run_against_the_clock_from_the_right(shown, monkeypatch):
     assert axis.get_theta_direction() == 1 and axis.get_theta_offset() == 0
     angles, levels = axis.lines[0].get_data()
     assert angles == pytest.approx([0, np.pi / 2]) and list(levels) == [0, -30] and axis.get_ylim() == (-30, 5)
+
+
+def test_a_front_joins_what_no_cheaper_one_equals(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "_display", lambda figure, title, alt: drawn.append(figure))
+    points = {"large": (100, 0.9), "small": (10, 0.7), "worse": (50, 0.6), "good": (20, 0.95)}
+    plots.pareto(points, x_label="a", y_label="b")
+    [axis] = drawn[0].axes
+    cost, worth = axis.lines[0].get_data()
+    assert list(cost)[:-1] == [10, 20, 50, 100] and list(worth) == [0.7, 0.95, 0.95, 0.95, 0.95]
+    assert [line.get_label() for line in axis.lines[1:]] == ["large", "small", "worse", "good"]
 
 
 def test_classes_are_told_apart_by_colour_and_by_marker():

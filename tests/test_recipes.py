@@ -69,7 +69,10 @@ def test_the_digits_card_tells_how_it_fares_on_real_voices():
 
 def test_the_bounds_of_the_curriculum_stand_on_the_cards():
     card = {name: models.load(name)[1] for name in CHECKPOINTS}
-    assert card["events-crnn-scenes"]["metrics"]["test"]["macro_f1"] >= 0.95
+    teacher, student = card["events-crnn-scenes"], card["events-student-scenes"]
+    assert teacher["metrics"]["test"]["macro_f1"] >= 0.95
+    assert student["metrics"]["test"]["macro_f1"] >= teacher["metrics"]["test"]["macro_f1"] - 0.02
+    assert 10 * student["parameters"] <= teacher["parameters"]
     assert card["genres-cnn-music"]["metrics"]["test"]["macro_f1"] >= 0.85
     spotter = card["keywords-dscnn-fsdd"]
     shares = sorted(one["accuracy"] for one in spotter["seeds"].values())

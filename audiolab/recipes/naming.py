@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from .. import augment, features, metrics, models, paths, preprocess, training
+from .. import augment, compress, features, metrics, models, paths, preprocess, training
 from ..corpora import music, remote, scenes, speech
 from ..corpus import digest, make
 from ..features.mel import SILENCE
@@ -49,6 +49,10 @@ class Recipe:
         Share of each target that is spread over all classes: label smoothing.
     fit : dict
         Other options of `audiolab.training.fit`.
+    arguments : dict
+        Of `model`, besides those that follow from the corpus.
+    teacher : str
+        Checkpoint from whose answers it learns, as well as from the labels; none when not given.
     seeds : sequence of int
         With several, the model with the median score is kept, and the card holds all scores.
     also : dict of str to callable
@@ -69,6 +73,8 @@ class Recipe:
     changed: Callable | None = None
     smoothing: float = 0.0
     fit: dict = field(default_factory=dict)
+    arguments: dict = field(default_factory=dict)
+    teacher: str = ""
     seeds: tuple = (0,)
     also: dict = field(default_factory=dict)
     note: str = ""
@@ -169,6 +175,10 @@ RECIPES = {
     "events-transformer-scenes": Recipe(model=models.AudioTransformer,
                                         **_EVENTS | dict(epochs=45, fit=dict(lr=1e-3, batch_size=32))),
     "events-wavecnn-scenes": Recipe(model=models.WaveCNN, **_EVENTS | dict(feature=samples, changed=moved)),
+    "events-student-scenes": Recipe(model=models.CRNN, **_EVENTS | dict(
+        epochs=45, smoothing=0.0, fit=dict(lr=5e-3, batch_size=32), teacher="events-crnn-scenes",
+        arguments={"channels": (8, 16, 24), "hidden": 16, "dropout": 0.1},
+        note="Learnt from events-crnn-scenes, which is ten times as large: chapter 09.")),
     "places-crnn-scenes": Recipe(model=models.CRNN, **_EVENTS | dict(
         title="names the background of a scene", target="background")),
     "keywords-dscnn-digits": Recipe(licence="CC-BY-4.0", also={"fsdd": _fsdd}, **_DIGITS, **_WORDS),
@@ -250,14 +260,17 @@ def train(name, recipe, n_jobs, progress):
     parts = {split: tensors(recipe, pictures, split) for split in ("train", "validation", "test")}
     labels = pictures.names(recipe.target)
     arguments = {"n_classes": max(len(labels), 1)} | (
-        {} if recipe.model is models.WaveCNN else {"n_mels": parts["train"][0].shape[2]})
+        {} if recipe.model is models.WaveCNN else {"n_mels": parts["train"][0].shape[2]}) | recipe.arguments
+    changed, missed = recipe.changed, loss(recipe, parts["train"][1])
+    if recipe.teacher:
+        changed, missed = compress.taught_by(models.load(recipe.teacher)[0], changed), compress.distillation_loss
     trained = []
     for seed in recipe.seeds:
         torch.manual_seed(seed)
         model = recipe.model(**arguments)
         history = training.fit(
-            model, parts["train"], parts["validation"], loss=loss(recipe, parts["train"][1]), epochs=recipe.epochs,
-            score=score, augment=recipe.changed, seed=seed, progress=progress,
+            model, parts["train"], parts["validation"], loss=missed, epochs=recipe.epochs,
+            score=score, augment=changed, seed=seed, progress=progress,
             resume=paths.data("runs", name, f"{_known_by(recipe)}-{seed}.pt"), **recipe.fit)
         trained.append((measured(model, *parts["test"]), seed, model, history))
     best_first = sorted(trained, key=lambda one: one[0].get("accuracy", 0.0), reverse=True)
@@ -286,6 +299,7 @@ def machine():
 def _known_by(recipe):
     """What stands for a recipe in the name of its state, so that another one does not go on from it."""
     options = (recipe.model.__name__, recipe.epochs, recipe.target, recipe.frames, recipe.smoothing, recipe.fit)
+    options += (recipe.arguments, recipe.teacher) if recipe.arguments else ()
     changed = inspect.getsource(recipe.changed) if recipe.changed else ""
     return digest(repr(options) + recipe.feature.__name__ + changed)[:8]
 
