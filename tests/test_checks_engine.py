@@ -371,6 +371,11 @@ def test_edge_signals_are_what_they_say():
 # -- what is shown -----------------------------------------------------------------------------------
 
 
+def test_a_tolerance_is_never_below_zero():
+    """The magnitude of the lowest whole number is none of its own type."""
+    assert stages.tolerance(np.array([-128], np.int8), 0.0, 1e-5) > 0
+
+
 def test_picture_of_yours_beside_expected():
     outcome = outcome_of("return y * np.float32(2**times + (len(y) == 500))")
     assert outcome.stage == "reference" and len(outcome.picture[0]) == 240

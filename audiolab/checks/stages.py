@@ -240,7 +240,7 @@ def tolerance(want, atol, rtol):
     """What may lie between an array and `want`, value by value: nothing where `want` is infinite or NaN."""
     if want.dtype.kind not in "biufc":
         return np.zeros(want.shape)
-    return np.where(np.isfinite(want), atol + rtol * np.abs(np.where(np.isfinite(want), want, 0)), 0.0)
+    return np.where(np.isfinite(want), atol + rtol * np.abs(np.where(np.isfinite(want), want, 0.0)), 0.0)
 
 
 def same(a, b):
