@@ -30,6 +30,7 @@ html_math_renderer = "mathml"                   # of course.py: formulas that br
 autosectionlabel_prefix_document = True
 autosectionlabel_maxdepth = 2
 autodoc_typehints = "none"
+autodoc_inherit_docstrings = False        # what PyTorch says of its own methods is not ours
 add_module_names = False
 napoleon_google_docstring = False
 napoleon_custom_sections = ["Taught in"]

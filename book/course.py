@@ -29,6 +29,7 @@ def setup(app):
     app.add_html_math_renderer("mathml", (inline_formula, None), (formula, None))
     app.connect("config-inited", buttons)
     app.connect("autodoc-process-docstring", link_to_lesson, priority=400)      # before napoleon reads the sections
+    app.connect("autodoc-skip-member", skip_fields)
     app.connect("doctree-read", describe_pictures)
     app.connect("html-page-context", link_to_reference)
     app.connect("html-page-context", name_the_toggles, priority=900)                         # after the theme
@@ -110,6 +111,11 @@ def describe_pictures(app, doctree):
 
 
 # ---- between code and lesson ----------------------------------------------------------------------
+
+def skip_fields(app, what, name, member, skip, options):
+    """The fields of a named tuple stand in its docstring."""
+    return True if type(member).__name__ == "_tuplegetter" else None
+
 
 def link_to_lesson(app, what, name, obj, options, lines):
     """Let the last line of a docstring lead to the section that it names."""
