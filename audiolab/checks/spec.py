@@ -155,7 +155,7 @@ def exercises(chapter):
     """
     known = chapters()
     if chapter not in known:
-        raise ExerciseError(f"Chapter {chapter!r} has no exercises: those that have some are {min(known)} to {max(known)}.")
+        raise ExerciseError(f"Chapter {chapter!r} has no exercises; {min(known)} to {max(known)} have some.")
     module = importlib.import_module(f"{__package__}.{known[chapter]}")
     found = [item for item in vars(module).values() if isinstance(item, Exercise)]
     return {exercise.id: exercise for exercise in sorted(found, key=lambda one: one.id)}
