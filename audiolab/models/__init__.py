@@ -4,8 +4,8 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["asr", "checkpoints", "classify", "infilling", "music", "pretrained", "separate", "tacotron", "tts",
-                "vocoder", "whisper"],
+    submodules=["asr", "checkpoints", "classify", "detect", "infilling", "music", "pretrained", "separate", "tacotron",
+                "tts", "vocoder", "whisper"],
     submod_attrs={
         "asr": ["AttentionASR", "CTCNet", "FrameNet", "transcribe"],
         "infilling": ["InfillTransformer"],
@@ -16,6 +16,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "vocoder": ["Vocoder"],
         "whisper": ["TinyWhisper"],
         "checkpoints": ["build", "load", "names", "save", "size"],
+        "detect": ["EventCRNN", "EventTransformer", "MeanTeacher", "attention_pooling", "linear_softmax_pooling",
+                   "semi_supervised_loss"],
         "classify": ["AttentionPooling", "AudioTransformer", "CNN", "CRNN", "DSCNN", "RNN", "WaveCNN"],
     },
 )

@@ -6,8 +6,8 @@ from .. import paths
 
 CLASSES = {                                                     # and the module of each
     "CNN": "classify", "RNN": "classify", "CRNN": "classify", "DSCNN": "classify",
-    "AudioTransformer": "classify", "WaveCNN": "classify", "CTCNet": "asr",
-    "AttentionASR": "asr", "FrameNet": "asr", "TinyWhisper": "whisper", "Vocoder": "vocoder",
+    "AudioTransformer": "classify", "WaveCNN": "classify", "EventCRNN": "detect", "EventTransformer": "detect",
+    "CTCNet": "asr", "AttentionASR": "asr", "FrameNet": "asr", "TinyWhisper": "whisper", "Vocoder": "vocoder",
     "FastSpeech": "tts", "Tacotron": "tacotron",
     "KeysLSTM": "music", "KeysTransformer": "music", "ChordTransformer": "music", "VoiceTransformer": "music",
     "InfillTransformer": "infilling", "UNet": "separate", "RecurrentMask": "separate", "ConvTasNet": "separate"}
