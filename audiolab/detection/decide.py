@@ -8,7 +8,6 @@ from scipy import ndimage
 from .labels import from_frames, segments
 from .scores import segment_f1
 
-
 HIGHS = np.linspace(0.1, 0.9, 17)
 
 
