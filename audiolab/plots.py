@@ -21,6 +21,7 @@ COLORS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
 CLASS_COLORS = (BLUE, ORANGE, GREEN, PURPLE, "#8a8f98", "#9c5030", "#e8417a", "#b478f0", "#18929f", "#8a8a10",
                 "#b8207c", "#4a4fd8")
 CLASS_MARKERS = "osD^vPX*ph<>"
+TRACK_HATCHES = ("", "////", "....")      # fillings of events, so that tracks differ not by colour alone
 BLACK_KEYS = (1, 3, 6, 8, 10)            # of a piano, in semitones above C
 DPI = 85
 # Set by explorers, in their own thread, while a slider moves: files 6 % larger, drawn 20 ms sooner.
@@ -919,6 +920,98 @@ def posteriors(logmel, probabilities, names, *, step=0.01, frame=0.03, least=0.2
     _display(figure, title, alt)
 
 
+def events(logmel, tracks, *, labels, probabilities=None, thresholds=None, step=0.01, frame=0.04, rows=None, title="",
+           alt=""):
+    """What sounds when, under a spectrogram: a lane for each class that occurs, with a bar for each event.
+
+    Several tracks share the lanes, one above the other, each with its own colour and filling.
+
+    Parameters
+    ----------
+    logmel : np.ndarray, shape [mel, time]
+    tracks : dict of str to pandas.DataFrame
+        Events with `onset` and `offset` in seconds and `label`: ``{"truth": ..., "found": ...}``.
+    labels : sequence of str
+        All classes, in the order of the lanes.
+    probabilities : np.ndarray, shape [frames, classes], optional
+        0 to 1, of `labels`: a curve in each lane. A class that reaches 0.05 then has a lane as well.
+    thresholds : sequence of float, length classes, optional
+        A dotted line in each lane.
+    step, frame : float
+        Seconds from one column of the spectrogram, and from one frame of the probabilities, to the next.
+    rows : dict of int to str, optional
+        Kilohertz of some mel channels; without it they are numbered.
+    title, alt : str
+        What to see, and the same in words.
+
+    Raises
+    ------
+    ValueError
+        If an event does not end after it begins, or has a label that is none of `labels`.
+
+    Taught in: notebooks/11_event_detection.ipynb, "What sounds when?"
+    """
+    labels = list(labels)
+    for name, track in tracks.items():
+        if unknown := sorted(set(track.label) - set(labels)):
+            raise ValueError(f"{name} holds “{unknown[0]}”, which is none of the classes: {', '.join(labels)}.")
+        if not (np.isfinite(track.onset) & np.isfinite(track.offset) & (track.onset < track.offset)).all():
+            raise ValueError(f"{name} holds an event that does not end after it begins: onset and offset are seconds.")
+    there = {label for track in tracks.values() for label in track.label}
+    if probabilities is not None:
+        there |= {label for label, p in zip(labels, np.max(probabilities, axis=0), strict=True) if p >= 0.05}
+    lanes, curved = [label for label in labels if label in there], probabilities is not None
+    room = 0.45 if curved else 1.0                              # of a lane, that its bars share; a curve has the rest
+    low = (0.24 + 0.22 * curved) * max(len(lanes), 1)            # inches
+    figure, (above, below) = _figure(2, 1, height=2.3 + low, sharex=True, height_ratios=(1.4, low))
+    seconds = logmel.shape[1] * step
+    above.imshow(logmel, aspect="auto", origin="lower", interpolation="nearest", cmap="magma",
+                 extent=(0, seconds, -0.5, len(logmel) - 0.5))
+    above.set_ylabel("frequency (kHz)" if rows else "mel channel")
+    above.grid(False)
+    if rows:
+        above.set_yticks(list(rows), list(rows.values()))
+    thick = 0.76 * room / len(tracks)
+    for i, (name, track) in enumerate(tracks.items()):
+        color, hatch = track_style(i)
+        y = [lanes.index(label) + 1 - 0.88 * room + (i + 0.5) * thick for label in track.label]
+        below.barh(y, track.offset - track.onset, 0.9 * thick, track.onset, facecolor="white" if hatch else color,
+                   edgecolor=color, hatch=hatch, label=name, zorder=2)
+    if curved and lanes:
+        floor, height = np.arange(1, len(lanes) + 1) - room, 0.85 * (1 - room)
+        own = [labels.index(label) for label in lanes]
+        below.plot(frame * (np.arange(len(probabilities)) + 0.5), floor - height * probabilities[:, own], color="black",
+                   linewidth=0.9, label=["probability"] + ["_"] * (len(lanes) - 1))
+        if thresholds is not None:
+            below.hlines(floor - height * np.asarray(thresholds)[own], 0, seconds, color=PURPLE, linestyle=":",
+                         linewidth=1.2, label="threshold")
+    below.set_yticks(np.arange(len(lanes)) + 0.5, lanes, fontsize=9, parse_math=False)
+    below.set_yticks(np.arange(len(lanes) + 1), minor=True)
+    below.tick_params(axis="y", which="both", length=0)
+    below.grid(False, axis="y")
+    below.grid(axis="y", which="minor")
+    below.set(xlabel="time (s)", ylabel="class", xlim=(0, seconds), ylim=(max(len(lanes), 1), 0))
+    below.set_axisbelow(True)
+    if lanes:
+        _legend(below)
+    _display(figure, title, alt)
+
+
+def track_style(i):
+    """How the events of track i are drawn: each three of another filling, and 15 pairs.
+
+    Parameters
+    ----------
+    i : int
+
+    Returns
+    -------
+    color, hatch : str
+        As matplotlib takes them; an empty hatch stands for a full bar.
+    """
+    return COLORS[i % len(COLORS)], TRACK_HATCHES[i % len(TRACK_HATCHES)]
+
+
 def phonemes(logmel, names, durations, *, step=0.0125, title="", alt=""):
     """A spectrogram, and above it which phoneme sounds when.
 
@@ -1084,11 +1177,35 @@ def png(figure):
         In a palette of 40 colours, a quarter of the size of full colour.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
 
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    return _packed(np.asarray(canvas.buffer_rgba())[..., :3])
+
+
+def strip(logmel):
+    """A spectrogram as a picture without axes, for widgets: a pixel for each value, from its smallest to its largest.
+
+    Parameters
+    ----------
+    logmel : np.ndarray, shape [mel, time]
+
+    Returns
+    -------
+    bytes
+        A PNG with the first row at the bottom.
+    """
+    import matplotlib
+
+    share = (logmel - np.min(logmel)) / (np.ptp(logmel) or 1)
+    return _packed(matplotlib.colormaps["magma"](share[::-1], bytes=True)[..., :3])
+
+
+def _packed(pixels):
+    """Pixels [height, width, 3] of 8 bits as a PNG of 40 colours."""
+    from PIL import Image
+
+    image = Image.fromarray(np.ascontiguousarray(pixels))
     image = image.quantize(40, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     stream = io.BytesIO()
     image.save(stream, "PNG", optimize=not QUICK.get())

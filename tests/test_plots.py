@@ -13,6 +13,7 @@ SR = 8000
 Y = (0.3 * np.sin(np.arange(4000) / 9)).astype(np.float32)
 RNG, NAMES = np.random.default_rng(0), [f"breaking glass {i}" for i in range(30)]
 SCORE = pd.DataFrame({"onset": [0.0, 4.0], "offset": [8.0, 8.0], "pitch": 60, "part": [0, 1]})
+EVENTS = pd.DataFrame([(0.2, 0.6, "bell"), (0.5, 0.9, "dog"), (0.7, 0.9, "bell")], columns=["onset", "offset", "label"])
 CALLS = {
     "waveform": lambda **t: plots.waveform(Y, SR, **t),
     "waveform rows": lambda **t: plots.waveform({"a": Y, "b": np.stack([Y, -Y])}, SR, **t),
@@ -37,6 +38,12 @@ CALLS = {
     "polar": lambda **t: plots.polar(np.arange(361), {"a": -np.arange(361) / 9, "b": np.zeros(361)}, **t),
     "confusion": lambda **t: plots.confusion(np.arange(900).reshape(30, 30), NAMES, **t),
     "confusion of one": lambda **t: plots.confusion([[0, 0], [0, 2]], ["_a$b$", "$x_{"], **t),
+    "events": lambda **t: plots.events(RNG.normal(size=(64, 100)), {"truth": EVENTS, "found": EVENTS[:1]},
+                                       labels=["dog", "bell", "$x_{"], rows={9: "0.5"}, **t),
+    "events of twelve classes": lambda **t: plots.events(
+        RNG.normal(size=(64, 100)), {"": EVENTS.assign(label="_a$b$")}, labels=["_a$b$", *NAMES[:11]],
+        probabilities=RNG.uniform(size=(25, 12)), thresholds=np.full(12, 0.5), **t),
+    "no events": lambda **t: plots.events(RNG.normal(size=(64, 100)), {"found": EVENTS[:0]}, labels=["dog"], **t),
     "phonemes": lambda **t: plots.phonemes(RNG.normal(size=(80, 40)), ["", "h", "ˈaɪ", "."], [4, 12, 24, 0], **t),
     "piano roll": lambda **t: plots.piano_roll(SCORE, names=["a", "b"], **t),
     "piano roll of a note": lambda **t: plots.piano_roll(SCORE[:1], x_label="time (quarter notes)", **t),
@@ -121,6 +128,54 @@ def test_a_piano_roll_of_no_pitches_or_of_notes_without_length_is_refused(shown,
     with pytest.raises(ValueError, match="from 0 to 127, and notes that end after they begin"):
         plots.piano_roll(notes)
     assert shown == []
+
+
+def test_events_have_a_lane_for_each_class_that_occurs_and_tracks_differ_by_more_than_colour(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "_display", lambda figure, title, alt: drawn.append(figure))
+    logmel, labels, p = np.zeros((64, 100)), ["cat", "dog", "bell", "rain"], np.zeros((25, 4))
+    p[10:, 3] = 0.6
+    tracks = {"truth": EVENTS, "found": EVENTS[2:]}
+    plots.events(logmel, tracks, labels=labels)
+    plots.events(logmel, tracks, labels=labels, probabilities=p, thresholds=[0.1, 0.2, 0.3, 0.4])
+    _, below = drawn[0].axes
+    assert [each.get_text() for each in below.get_yticklabels()] == ["dog", "bell"]
+    bars = [(bar.get_x(), bar.get_x() + bar.get_width(), bar.get_y() + bar.get_height() / 2) for bar in below.patches]
+    assert [(pytest.approx(onset), pytest.approx(offset)) for onset, offset, _ in bars] == [
+        (0.2, 0.6), (0.5, 0.9), (0.7, 0.9), (0.7, 0.9)]
+    assert [int(middle) for *_, middle in bars] == [1, 0, 1, 1] and bars[2][2] < bars[3][2]     # lanes from the top
+    assert len({plots.track_style(i) for i in range(15)}) == 15
+    assert all(len(set(kind)) > 2 for kind in zip(*map(plots.track_style, range(3)), strict=True))
+    _, below = drawn[1].axes
+    assert [each.get_text() for each in below.get_yticklabels()] == ["dog", "bell", "rain"]     # it reaches 0.05
+    *_, rain = below.lines
+    assert rain.get_xdata()[[0, -1]] == pytest.approx([0.02, 0.98])
+    silent, loud = rain.get_ydata()[[0, -1]]
+    assert 2 < loud < silent < 3
+    line = below.collections[0].get_segments()[2][0, 1]
+    assert (silent - line) / (silent - loud) == pytest.approx(0.4 / 0.6)
+    for lane in range(2):                                               # a curve lies above the bars of its lane
+        assert lane < below.lines[lane].get_ydata().max() < min(
+            bar.get_y() for bar in below.patches if int(bar.get_y()) == lane)
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"label": "cow"}, "found holds “cow”, which is none of the classes: bell, dog"),
+    ({"offset": 0.1}, "found holds an event that does not end after it begins"),
+    ({"onset": np.nan}, "found holds an event that does not end after it begins"),
+    ({"offset": np.inf}, "found holds an event that does not end after it begins")])
+def test_what_is_no_event_is_refused(shown, change, words):
+    with pytest.raises(ValueError, match=words):
+        plots.events(np.zeros((64, 100)), {"truth": EVENTS, "found": EVENTS.assign(**change)}, labels=["bell", "dog"])
+    assert shown == []
+
+
+def test_a_strip_has_a_pixel_for_each_value_and_the_first_row_below():
+    strip = np.zeros((4, 9))
+    strip[0, 2] = 5
+    image = np.asarray(Image.open(io.BytesIO(plots.strip(strip))).convert("L")).astype(int)
+    assert image.shape == (4, 9) and image[3, 2] > 200 and np.delete(image.ravel(), 3 * 9 + 2).max() < 10
+    assert Image.open(io.BytesIO(plots.strip(np.ones((2, 3))))).size == (3, 2)
 
 
 def test_names_of_columns_stand_below_their_middles(monkeypatch):

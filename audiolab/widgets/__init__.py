@@ -4,11 +4,12 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["clips", "composing", "explorer", "features", "fundamentals", "listening", "live", "preprocessing",
-                "recorder", "speaking"],
+    submodules=["clips", "composing", "detection", "explorer", "features", "fundamentals", "listening", "live",
+                "played", "preprocessing", "recorder", "speaking"],
     submod_attrs={
         "clips": ["confusion", "sound_map"],
         "composing": ["piano_roll"],
+        "detection": ["soundscape", "thresholds"],
         "explorer": ["choice", "explore", "slider", "text"],
         "features": ["mel_bands", "window_length"],
         "fundamentals": ["additive", "aliasing", "bit_depth"],

@@ -8,7 +8,7 @@ import numpy as np
 import traitlets
 
 from .. import audio, metrics, plots
-from .explorer import STATIC, _run, _sentence, present
+from .explorer import STATIC, _run, _sentence, present, static
 
 MOST = 6                        # clips that are opened at a time
 LONGEST = 30                    # seconds that each of them plays
@@ -152,7 +152,7 @@ class Clips(anywidget.AnyWidget):
 class ConfusionMatrix(Clips):
     """What `confusion` shows; `chosen` has a `row`, a `column` and, if not 0, which clip there comes `first`."""
 
-    _esm = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("kernel.js", "clips.js", "confusion.js"))
+    _esm = static("kernel.js", "clips.js", "confusion.js")
     _css = STATIC / "clips.css"
 
     def __init__(self, corpus, truth, predicted, drawn):
@@ -170,7 +170,7 @@ class ConfusionMatrix(Clips):
 class SoundMap(Clips):
     """What `sound_map` shows; `chosen` has the number of a `clip`."""
 
-    _esm = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("kernel.js", "clips.js", "sound_map.js"))
+    _esm = static("kernel.js", "clips.js", "sound_map.js")
     _css = STATIC / "clips.css"
 
     def __init__(self, corpus, labels, drawn):

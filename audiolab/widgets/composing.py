@@ -1,13 +1,10 @@
 """What chapter 07 shows of music: a piano roll that runs in step with its player."""
 
-import anywidget
 import numpy as np
-import traitlets
 
 from .. import audio, features, plots, scores
-from .explorer import STATIC, _run, present
-
-SLACK = 0.1                     # seconds by which a note may outlast the sound: so little of it is hardly missed
+from .explorer import _run, present, static
+from .played import SLACK, Played
 
 
 def piano_roll(notes, y, sr, title="", seconds=8, names=()):
@@ -71,22 +68,12 @@ def piano_roll(notes, y, sr, title="", seconds=8, names=()):
     present(widget, _run(plots.piano_roll, {"notes": notes, "title": title, "alt": alt, "names": names}))
 
 
-class PianoRoll(anywidget.AnyWidget):
-    """What `piano_roll` shows.
+class PianoRoll(Played):
+    """What `piano_roll` shows; `drawn` has `title`, `alt`, `keys` (names, from the pitch `low` upwards), `parts`,
+    `notes`, the seconds that are seen, `span`, and those that there are, `duration`."""
 
-    Attributes
-    ----------
-    drawn : dict
-        The roll: `title`, `alt`, `keys` (names, from the pitch `low` upwards), `parts`, `notes`, the seconds that are
-        seen, `span`, and those that there are, `duration`.
-    player : str
-        As HTML.
-    """
-
-    _esm = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("clips.js", "piano_roll.js"))
-    _css = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("clips.css", "piano_roll.css"))
-    drawn = traitlets.Dict().tag(sync=True)
-    player = traitlets.Unicode().tag(sync=True)
+    _esm = static("clips.js", "played.js", "piano_roll.js")
+    _css = static("clips.css", "played.css", "piano_roll.css")
 
 
 def _words(notes, keys, low, names):

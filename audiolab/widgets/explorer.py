@@ -20,6 +20,11 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 _CAPTURING = contextvars.ContextVar("capturing", default=None)      # the publisher of a thread that runs `_run`
 
 
+def static(*names):
+    """Files of `STATIC`, one after the other: what a widget consists of in the browser."""
+    return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in names)
+
+
 def slider(label, value, low, high, step=1):
     """A control for a number: from `low` to `high` in steps, with a label that names the unit.
 
@@ -105,7 +110,7 @@ class Explorer(anywidget.AnyWidget):
         What the function displayed at first.
     """
 
-    _esm = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("kernel.js", "explorer.js"))
+    _esm = static("kernel.js", "explorer.js")
     _css = STATIC / "explorer.css"
     controls = traitlets.List().tag(sync=True)
     values = traitlets.Dict().tag(sync=True)

@@ -349,3 +349,48 @@ def test_a_piano_roll_runs_in_step_with_its_player(lab, notebook):
         player.evaluate("(audio, second) => { audio.currentTime = second; }", second)
         expect(says).to_have_text(re.compile(f"^{second}.0 s: "))
         assert now() == pytest.approx([second, place, place - second], abs=0.05)
+
+
+
+BELLS = """import audiolab as al, pandas as pd
+truth = pd.DataFrame([(0.4, 2, "bell"), (1, 1.5, "dog"), (3, 4, "bell")], columns=["onset", "offset", "label"])
+y = al.synth.tone(500, 4, 16000, 0.3)"""
+
+
+def test_a_soundscape_plays_its_events_and_names_what_sounds(lab, notebook):
+    page = notebook(lab.write("bells.ipynb", BELLS, "al.widgets.soundscape("
+                              "y, 16000, {'truth': truth, 'found': truth[1:2]}, labels=['dog', 'bell'], "
+                              "title='<b>Bells</b>')"))
+    page.run(page.cell("import audiolab"))
+    cell = page.cell("widgets.soundscape")
+    page.run(cell)
+    widget = cell.get_by_role("group", name="<b>Bells</b>")
+    events, player, says = widget.locator(".lane button"), widget.locator("audio"), widget.get_by_role("status")
+    expect(widget.locator(".name")).to_have_text(["dog", "bell"])
+    expect(events).to_have_count(4)
+    expect(widget.get_by_role("img", name=re.compile("^Log-mel spectrogram of 4.0 s"))).to_be_visible()
+
+    def line():                                                     # where it is seen, in seconds
+        where, box = widget.locator(".now").bounding_box(), widget.locator(".over").bounding_box()
+        return 4 * (where["x"] + where["width"] / 2 - box["x"]) / box["width"]
+
+    found = widget.get_by_role("button", name="found: dog, 1.0 to 1.5 s")
+    found.scroll_into_view_if_needed()
+    found.click()                                                   # plays from its onset, and says what sounds
+    expect(says).to_have_text("truth: dog, bell; found: dog.")
+    player.evaluate("audio => audio.pause()")
+    expect(says).to_have_text(re.compile(r"^1\.\d s: truth: "))
+    assert line() == pytest.approx(player.evaluate("audio => audio.currentTime"), abs=0.05)
+    expect(found).to_have_attribute("data-lm-suppress-shortcuts", "true")
+    for key, name in (("ArrowDown", "truth: bell, 0.4 to 2.0 s"), ("ArrowRight", "truth: bell, 3.0 to 4.0 s"),
+                      ("ArrowRight", "truth: bell, 3.0 to 4.0 s")):
+        widget.page.keyboard.press(key)
+        expect(widget.get_by_role("button", name=name)).to_be_focused()
+    expect(widget.locator('.lane button[tabindex="0"]')).to_have_count(1)
+    widget.page.keyboard.press("Enter")
+    expect(says).to_have_text("truth: bell; found: nothing.")
+    player.evaluate("audio => audio.pause()")
+    picture = widget.get_by_role("img").first
+    picture.click(position={"x": picture.bounding_box()["width"] * 0.65, "y": 50})
+    expect(says).to_have_text("2.6 s: truth: nothing; found: nothing.")
+    assert line() == pytest.approx(2.6, abs=0.05)

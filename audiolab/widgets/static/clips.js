@@ -13,6 +13,25 @@ function frame(el, title) {
   el.append(make("strong", { textContent: title }));
 }
 
+// Buttons one of which is reached by Tab, the others from there: `next` says to which a key leads, if to any.
+function roving(buttons, next) {
+  let current = 0;                                         // where Tab comes back to
+  buttons.forEach((button, i) => {
+    button.tabIndex = i ? -1 : 0;
+    button.addEventListener("focus", () => {
+      buttons[current].tabIndex = -1;
+      current = i;
+      button.tabIndex = 0;
+    });
+    button.addEventListener("keydown", (event) => {
+      const to = buttons[next(i, event.key)];
+      if (!to) return;
+      event.preventDefault();
+      to.focus();
+    });
+  });
+}
+
 // Asks the kernel for clips and shows what comes. `opened` hears which of the wanted are shown, in any view.
 function listening(model, el, opened, { plays = false } = {}) {
   const said = make("p", { role: "status" });

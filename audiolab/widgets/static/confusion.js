@@ -1,4 +1,4 @@
-// A table whose cells are buttons. One of them is reached by Tab, the others from there by arrow keys.
+// A table whose cells are buttons.
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
 function render({ model, el }) {
@@ -7,26 +7,18 @@ function render({ model, el }) {
   const head = (label, scope) => make("th", { scope, title: label }, make("span", { textContent: label }));
   const buttons = counts.map((row, i) => row.map((count, j) => {
     const name = `${labels[i]} called ${labels[j]}: ${count || "none"}`;
-    const button = make("button", { type: "button", textContent: count || "", title: name, ariaLabel: name, tabIndex: -1 });
+    const button = make("button", { type: "button", textContent: count || "", title: name, ariaLabel: name });
     button.className = i === j ? "right" : "wrong";
     button.style.setProperty("--tint", tint[i][j]);
     button.onclick = () => clips.ask({ row: i, column: j });
-    button.onfocus = () => stop(i, j);
-    button.onkeydown = (event) => {
-      const [down, right] = STEPS[event.key] ?? [0, 0];
-      if (!down && !right) return;
-      event.preventDefault();
-      buttons[i + down]?.[j + right]?.focus();
-    };
     return button;
   }));
-  let [row, column] = [0, 0];
-  function stop(i, j) {                                    // where Tab comes back to
-    buttons[row][column].tabIndex = -1;
-    [row, column] = [i, j];
-    buttons[row][column].tabIndex = 0;
-  }
-  stop(0, 0);
+  const n = labels.length;
+  roving(buttons.flat(), (i, key) => {                     // at an edge an arrow leads back to where it stands
+    const [down, right] = STEPS[key] ?? [NaN, NaN];
+    const within = (x) => Math.max(0, Math.min(x, n - 1));
+    return n * within(Math.floor(i / n) + down) + within(i % n + right);
+  });
 
   const table = make("table", { role: "grid", ariaLabel: `${title}. Rows: true class. Columns: predicted class.` },
     make("tr", {}, make("td", { className: "corner" }, make("span", { textContent: "predicted →" }),

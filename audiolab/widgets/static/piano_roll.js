@@ -1,4 +1,4 @@
-// A piano roll under a line that is the player's time. Stands after clips.js, whose frame it uses.
+// A piano roll under a line that is the player's time. Stands after played.js.
 const BEHIND = 0.25;                                       // share of the roll that has sounded, left of the line
 const GAP = 0.003;                                         // share of it between a note and the next on the same key
 const HINT = "Press a place of the roll to go there. Pause, and the notes that sound are named here.";
@@ -44,49 +44,25 @@ function render({ model, el }) {
       mark.style.height = `${14 * thickness}px`;
       return make("span", {}, mark, name);
     }));
-  const player = make("div", { className: "player" });
-  player.innerHTML = model.get("player");                  // markup of the kernel's own, in which the title is escaped
-  const said = make("p", { role: "status", textContent: HINT });
-  el.append(...(parts.length > 1 ? [legend] : []), box, player, said);
+  el.append(...(parts.length > 1 ? [legend] : []), box);
 
-  const audio = player.querySelector("audio");
   const still = matchMedia("(prefers-reduced-motion: reduce)");       // then the roll turns pages
-  const sounds = ([onset, offset], now) => onset <= now && now < offset;
-  let left = 0, next = 0;
-  function show() {
-    const now = audio.currentTime;
+  let left = 0;
+  function show(now) {
     const wanted = still.matches ? span * Math.floor(now / span) : now - BEHIND * span;
     left = Math.max(0, Math.min(wanted, duration - span));
     page.setAttribute("transform", `translate(${-left})`);
     line.setAttribute("transform", `translate(${Math.min(now - left, span)})`);
     bars.forEach((bar, i) => bar.classList.toggle("sounds", sounds(notes[i], now)));
   }
-  function follow() {
-    show();
-    next = audio.paused ? 0 : requestAnimationFrame(follow);
-  }
-  function say() {
-    if (!audio.paused) return;
-    const now = audio.currentTime;
-    const heard = notes.filter((note) => sounds(note, now)).map(([, , pitch, part]) =>
-      (parts.length > 1 ? `${parts[part].name} ` : "") + keys[pitch - low]);
-    said.textContent = `${now.toFixed(1)} s: ${heard.join(", ") || "no note"}.`;
-  }
-  audio.addEventListener("play", () => {
-    said.textContent = "";                                 // it would change faster than it is read
-    cancelAnimationFrame(next);
-    follow();
-  });
-  for (const event of ["pause", "seeked"]) audio.addEventListener(event, () => {
-    show();
-    say();
-  });
+  const sounding = (now) => notes.filter((note) => sounds(note, now)).map(([, , pitch, part]) =>
+    (parts.length > 1 ? `${parts[part].name} ` : "") + keys[pitch - low]).join(", ") || "no note";
+  const { audio, close } = played(model, el, { hint: HINT, show, sounding });
   roll.addEventListener("click", ({ clientX }) => {
     const { x, width } = roll.getBoundingClientRect();
     audio.currentTime = Math.min(left + span * (clientX - x) / width, duration);
   });
-  show();
-  return () => cancelAnimationFrame(next);
+  return close;
 }
 
 export default { render };

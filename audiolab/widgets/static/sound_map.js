@@ -1,4 +1,4 @@
-// Points that are buttons. One of them is reached by Tab, the others from there by arrow keys.
+// Points that are buttons.
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const TURNS = { PageDown: 1, PageUp: -1 };
 
@@ -16,32 +16,17 @@ function render({ model, el }) {
   const tip = make("span", { className: "tip", hidden: true, ariaHidden: "true" });
   const buttons = points.map(([x, y], i) => {
     const name = `${labels[classes[i]]}, clip ${i + 1} of ${points.length}`;
-    const button = make("button", { type: "button", ariaLabel: name, tabIndex: -1 }, marker(classes[i]));
+    const button = make("button", { type: "button", ariaLabel: name }, marker(classes[i]));
     button.style.left = `${100 * x / box[0]}%`;
     button.style.top = `${100 * y / box[1]}%`;
     button.onclick = () => clips.ask({ clip: i });
     button.onpointerenter = () => show(i);
     button.onpointerleave = button.onblur = () => { tip.hidden = true; };
-    button.onfocus = () => {
-      show(i);
-      stop(i);
-    };
-    button.onkeydown = (event) => {
-      const next = event.key in TURNS ? (i + TURNS[event.key] + points.length) % points.length
-        : event.key in STEPS ? neighbour(i, STEPS[event.key]) : null;
-      if (next === null) return;
-      event.preventDefault();
-      buttons[next].focus();
-    };
+    button.onfocus = () => show(i);
     return button;
   });
-  let current = 0;
-  function stop(i) {                                       // where Tab comes back to
-    buttons[current].tabIndex = -1;
-    current = i;
-    buttons[current].tabIndex = 0;
-  }
-  stop(0);
+  roving(buttons, (i, key) => key in TURNS ? (i + TURNS[key] + points.length) % points.length
+    : key in STEPS ? neighbour(i, STEPS[key]) : null);
 
   // The nearest clip in the quarter of the plane that an arrow points to; itself where there is none.
   function neighbour(i, [right, down]) {
