@@ -9,6 +9,7 @@ REASONS = (
     "a value is its values",                                            # automatic mutants that do not apply
     "*AUDIOLAB_MIRROR*",                                                # where the recordings are not at hand
     "needs a C compiler", "needs a C compiler with sanitizers", "needs a C compiler and size",
+    "needs sed_eval",                                                   # source only, and old
     # Windows
     "process groups are POSIX", "POSIX permissions", "Windows names are not free", "Windows has no SIGKILL",
     "needs a limit on the size of files", "needs named pipes", "this system cannot fork",

@@ -123,7 +123,8 @@ def event_f1(truth, found, *, collar=0.2, share=0.2, offsets=True):
     if not len(truth):
         raise ValueError("There is no event in the truth: there is nothing to find.")
     counts = {label: np.zeros(3, int) for label in sorted({*truth.label, *found.label})}        # tp, fp, fn
-    there, here = ({key: rows[["onset", "offset"]].to_numpy(float) for key, rows in table.groupby(["path", "label"])}
+    there, here = ({key: rows.to_numpy(float) for key, rows in
+                    table.set_index(["path", "label"])[["onset", "offset"]].groupby(level=[0, 1])}
                    for table in (truth, found))
     nothing = np.empty((0, 2))
     for key in there.keys() | here.keys():

@@ -157,7 +157,7 @@ def soundscapes_test(n_jobs=1):
                      n_jobs)
 
 
-def clips(corpus, split, n_jobs=1):
+def clips(corpus, split, n_jobs=1, feature=features.log_mel):
     """Pictures of a split's soundscapes and what sounds in each of their frames.
 
     Parameters
@@ -166,6 +166,8 @@ def clips(corpus, split, n_jobs=1):
         With a table ``events``.
     split : str
     n_jobs : int
+    feature : callable
+        As `audiolab.features.extract` takes it.
 
     Returns
     -------
@@ -175,7 +177,7 @@ def clips(corpus, split, n_jobs=1):
 
     Taught in: notebooks/11_event_detection.ipynb, "What sounds when?"
     """
-    part = features.extract(corpus, features.log_mel, n_jobs=n_jobs).split(split)
+    part = features.extract(corpus, feature, n_jobs=n_jobs).split(split)
     x = torch.stack([torch.from_numpy(picture)[None] for picture, _, _ in part])
     events, frames = corpus.split(split).sidecar("events"), -(-x.shape[3] // detect.STRIDE)
     grids = [detection.to_frames(events[events.path == path], scenes.CLASSES, frames, HOP)
