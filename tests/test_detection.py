@@ -361,12 +361,12 @@ def test_a_teacher_is_the_running_mean_of_its_student():
 def test_clips_without_labels_count_by_the_teacher_alone():
     logits, told, y = torch.randn(4, 6, 3), torch.randn(4, 6, 3), torch.randint(0, 2, (4, 6, 3)).float()
     y[2:] = -1
-    known = torch.nn.functional.binary_cross_entropy_with_logits(logits[:2], y[:2])
-    apart = (logits.sigmoid() - told.sigmoid()).square().mean()
+    bce = torch.nn.functional.binary_cross_entropy_with_logits
+    known, apart = bce(logits[:2], y[:2]), bce(logits, told.sigmoid())
     found = detect.semi_supervised_loss((logits, told, torch.tensor(0.5)), y, weight=2.0)
     assert found.item() == pytest.approx((known + apart).item(), rel=1e-5)
     assert detect.semi_supervised_loss(logits[:2], y[:2]).item() == pytest.approx(known.item(), rel=1e-5)
-    nothing = detect.semi_supervised_loss((logits[2:], logits[2:], torch.tensor(1.0)), y[2:])
+    nothing = detect.semi_supervised_loss((logits[2:], told[2:], torch.tensor(0.0)), y[2:])
     assert nothing.item() == 0
 
 
@@ -390,9 +390,19 @@ def test_overlaid_sounds_add_up_and_labels_join():
     changed = (louder != x).flatten(1).any(1)
     assert 0 < changed.sum() < 8
     assert (louder >= x).all() and (joined >= y).all()
-    y[3] = -1
-    _, joined = detecting.overlaid(x, y, torch.Generator().manual_seed(1))
-    assert (joined[3] == -1).all() and ((joined == -1).flatten(1).any(1) == (joined == -1).flatten(1).all(1)).all()
+    y[3:] = -1
+    louder, joined = detecting.overlaid(x, y, torch.Generator().manual_seed(1))
+    assert (joined[3:] == -1).all() and (joined[:3] >= 0).all()              # each kind meets its like
+    assert (louder >= x).all()
+
+
+def test_half_of_what_a_taught_network_sees_has_labels():
+    x, y = torch.arange(420.0)[:, None], torch.ones(420, 5, 2)
+    seen, labels = detecting.few(x, y)
+    known = (labels >= 0).all(dim=(1, 2))
+    assert known.float().mean() == pytest.approx(0.5, abs=0.03)
+    assert sorted(set(seen[known, 0].tolist())) == list(range(40))
+    assert seen[~known, 0].tolist() == list(range(40, 420)) and (labels[~known] == -1).all()
 
 
 def test_frames_of_a_recipe_are_the_events_of_its_corpus(tmp_path, monkeypatch):

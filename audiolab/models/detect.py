@@ -224,10 +224,11 @@ class MeanTeacher(nn.Module):
                 own.lerp_(its, 1 - decay)
 
 
-def semi_supervised_loss(output, y, weight=4.0):
-    """Binary cross entropy where there are labels, and everywhere the distance between student and teacher.
+def semi_supervised_loss(output, y, weight=1.0):
+    """Binary cross entropy with the labels where there are any, and everywhere with what the teacher says.
 
-    ``BCE(student, y) over labelled clips + weight · r · mean (sigmoid student - sigmoid teacher)²``, with the ramp r.
+    ``BCE(student, y) over labelled clips + weight · r · BCE(student, sigmoid teacher)``, with the ramp r. (The paper
+    takes the squared distance, for one class of many; of classes that are nearly always off it is nearly always 0.)
 
     Parameters
     ----------
@@ -246,5 +247,5 @@ def semi_supervised_loss(output, y, weight=4.0):
     student, told, ramp = output if isinstance(output, tuple) else (output, output.detach(), 0.0)
     labelled = (y >= 0).float()
     known = nn.functional.binary_cross_entropy_with_logits(student, y.clamp(min=0), labelled, reduction="sum")
-    apart = (student.sigmoid() - told.sigmoid()).square().mean()
+    apart = nn.functional.binary_cross_entropy_with_logits(student, told.sigmoid())
     return known / labelled.sum().clamp(min=1) + weight * ramp * apart
