@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 from scipy import ndimage
-from sklearn.metrics import f1_score    # here, so that no answer's time is spent on it
+from sklearn.metrics import f1_score  # here, so that no answer's time is spent on it
 
 from .spec import Exercise, briefly, two_things
 from .stages import as_array
@@ -47,13 +47,13 @@ on_the_grid = Exercise(
     example=lambda: (np.array([[0.63, 0.87], [-0.19, 0.07], [0.31, 0.47], [0.45, 0.55], [0.59, 0.605], [0.93, 1.25]]),
                      25, HOP),
     hints=[
-        "Where is the middle of frame 0? And of frame 7? An event from 0.30 to 0.45 s on frames of 0.1 s: which middles "
-        "does it cover?",
+        "Where is the middle of frame 0? And of frame 7? An event from 0.30 to 0.45 s on frames of 0.1 s: which "
+        "middles does it cover?",
         "`(np.arange(n) + 0.5) * hop` are all middles at once. A frame is active if any of the events covers its "
         "middle: take them one after the other, and keep what was active before. Back: a run begins where a frame is "
         "active and the one before is not. Before the first frame and behind the last nothing is active.",
-        "`active |= (onset <= middles) & (middles < offset)`. Then `np.diff(active.astype(int), prepend=0, append=0)` is "
-        "1 at the number of the frame with which a run begins, and −1 at the number of the first that no longer "
+        "`active |= (onset <= middles) & (middles < offset)`. Then `np.diff(active.astype(int), prepend=0, append=0)` "
+        "is 1 at the number of the frame with which a run begins, and −1 at the number of the first that no longer "
         "belongs to it. `np.flatnonzero` finds them; times `hop` they are seconds.",
     ],
     learned="A grid of frames moves each end of an event by half a frame at most, loses what is shorter than a frame, "
@@ -100,8 +100,8 @@ def _laid(t, case, events, n, hop, says, ask, back_ask="Where does the first fra
     t.holds(len(got[1]) == len(runs), f"For {case}, your row of frames is right, and has {len(runs)} run"
             f"{'s' * (len(runs) != 1)} of active frames. You read back **{len(got[1])}** "
             f"event{'s' * (len(got[1]) != 1)}.", ask="What stands before the first frame, and what behind the last?")
-    t.close(got[1], runs, atol=1e-9, says=f"For {case}, your row of frames is right. The events that you read back are not.",
-            ask=back_ask)
+    t.close(got[1], runs, atol=1e-9, ask=back_ask,
+            says=f"For {case}, your row of frames is right. The events that you read back are not.")
     return got
 
 
@@ -227,8 +227,8 @@ def wholly_covered(events, n, hop):
     return _by(lambda on, off, begin, end: (on <= begin) & (end <= off))(events, n, hop)
 
 
-@on_the_grid.mistake("You look at the beginning of each frame instead of its middle: all events come half a frame late.",
-                     ask="Where is the middle of frame 0?")
+@on_the_grid.mistake("You look at the beginning of each frame instead of its middle: all events come half a frame "
+                     "late.", ask="Where is the middle of frame 0?")
 def by_beginnings(events, n, hop):
     return _by(lambda on, off, begin, end: (on <= begin) & (begin < off))(events, n, hop)
 
@@ -261,13 +261,13 @@ def the_last_alone(events, n, hop):
 @on_the_grid.mistake("Your events end where their last frame begins: each is a frame too short.",
                      ask="Where does the last frame of a run end?")
 def to_the_last_frame(events, n, hop):
-    return _by(_middle, lambda runs, hop: (runs - [0, 1]) * hop)(events, n, hop)
+    return _by(_middle, lambda runs, hop: (runs - np.array([0, 1])) * hop)(events, n, hop)
 
 
 @on_the_grid.mistake("You read back the middles of frames: each event is half a frame too short at both ends.",
                      ask="Where does the first frame of a run begin?")
 def from_middle_to_middle(events, n, hop):
-    return _by(_middle, lambda runs, hop: (runs + [0.5, -0.5]) * hop)(events, n, hop)
+    return _by(_middle, lambda runs, hop: (runs + np.array([0.5, -0.5])) * hop)(events, n, hop)
 
 
 @on_the_grid.mistake("You read back numbers of frames.", ask="How many seconds is a frame?")
@@ -275,8 +275,8 @@ def in_frames(events, n, hop):
     return _by(_middle, lambda runs, hop: runs)(events, n, hop)
 
 
-@on_the_grid.mistake("You read each event back by itself. A row of frames does not know that there were two: where they "
-                     "touch, they have become one.", ask="From what are the events to be read back?")
+@on_the_grid.mistake("You read each event back by itself. A row of frames does not know that there were two: where "
+                     "they touch, they have become one.", ask="From what are the events to be read back?")
 def one_by_one(events, n, hop):
     each = [_runs_of(_row([one], n, hop)) for one in events[np.argsort(events[:, 0])]]
     return _row(events, n, hop), np.concatenate([np.zeros((0, 2)), *each]) * hop
@@ -315,8 +315,8 @@ segment_f1 = Exercise(
     "11.2", "segment_f1(truth, found, frames)",
     example=lambda: (*_grids(np.random.default_rng(114)), 10),
     hints=[
-        "Ten frames, segments of four: how many segments are there, and how long is the last? One frame of a segment is "
-        "active: is the class active in the segment?",
+        "Ten frames, segments of four: how many segments are there, and how long is the last? One frame of a segment "
+        "is active: is the class active in the segment?",
         "First make a smaller grid of each: a row for each segment, true where any of its frames is. Where do the "
         "segments start? Then count over the whole small grid at once: both, only found, only true.",
         "`np.logical_or.reduceat(truth, np.arange(0, len(truth), frames))` is the small grid. `(was & said).sum()` is "
@@ -413,7 +413,7 @@ def each_class_is_a_question(t):
 @segment_f1.properties
 def the_other_way_round(t):
     truth, found = _grids(t.rng)
-    (tp, fp, fn), f1 = t.on("two random grids")(truth, found, 10)
+    (tp, fp, fn), _ = t.on("two random grids")(truth, found, 10)
     got = t.on("the same grids, found as truth and truth as found")(found, truth, 10)
     _scored(t, "the same grids the other way round", got, (tp, fn, fp),
             f"false positives and false negatives should change places; before you had {_three((tp, fp, fn))}.",
@@ -445,10 +445,10 @@ def agrees_with_sklearn(t):
         truth, found = _grids(t.rng, time=time, classes=6)
         small = [pd.DataFrame(grid).groupby(np.arange(time) // frames).any().to_numpy() for grid in (truth, found)]
         case = f"{time} frames of 6 classes in segments of {frames}"
-        (tp, fp, fn), f1 = t.on(case)(truth, found, frames)
-        t.close(f1, f1_score(*small, average="micro"), atol=1e-6, ask="What is added up, and when is it divided?",
-                says=f'For {case}, it has to agree with `sklearn.metrics.f1_score(…, average="micro")` of the segments.')
-        _scored(t, case, ((tp, fp, fn), f1), _tally(*small), "`pandas` counts otherwise.", "Which segments differ?")
+        got = t.on(case)(truth, found, frames)
+        t.close(got[1], f1_score(*small, average="micro"), atol=1e-6, ask="What is added up, and when is it divided?",
+                says=f'For {case}, it has to agree with `sklearn.metrics.f1_score(…, average="micro")` of segments.')
+        _scored(t, case, got, _tally(*small), "`pandas` counts otherwise.", "Which segments differ?")
 
 
 def _counted(was, said):
@@ -464,8 +464,10 @@ def by_frames(truth, found, frames):
 @segment_f1.mistake("Your segments are active where most of their frames are.",
                     ask="How many frames of a segment have to be active?")
 def most_frames(truth, found, frames):
-    means = [np.stack([grid[i : i + frames].mean(axis=0) for i in range(0, len(grid), frames)]) for grid in (truth, found)]
-    return _counted(means[0] >= 0.5, means[1] >= 0.5)
+    def most(grid):
+        return np.stack([grid[i : i + frames].mean(axis=0) >= 0.5 for i in range(0, len(grid), frames)])
+
+    return _counted(most(truth), most(found))
 
 
 @segment_f1.mistake("Your segments are active where all their frames are.",
@@ -512,7 +514,8 @@ def mean_of_segments(truth, found, frames):
     return tuple(_tally(was, said)), float(np.nanmean(scores)) if not np.isnan(scores).all() else np.nan
 
 
-@segment_f1.mistake("False positives and false negatives have changed places.", ask="For whom is a false positive false?")
+@segment_f1.mistake("False positives and false negatives have changed places.",
+                    ask="For whom is a false positive false?")
 def exchanged(truth, found, frames):
     (tp, fp, fn), f1 = _counted(_segments(truth, frames), _segments(found, frames))
     return (tp, fn, fp), f1
@@ -594,9 +597,9 @@ event_f1 = Exercise(
         "Now pairs. True event A fits found events 1 and 2, B fits only 1. Who comes first must not take 1 for good: "
         "when B asks for it, A moves to 2. A function `take(i, asked)` tries the found events that fit i; one that is "
         "free it takes, and from one that is taken it asks the owner, by calling itself, to find another.",
-        "`partner` is a dictionary from found to true. `take(i, asked)`: for each j that fits and is not in `asked`, add "
-        "it to `asked`; if `j not in partner or take(partner[j], asked)`, set `partner[j] = i` and return True. At the "
-        "end return False. TP is how many of the true events get one, each with an `asked` of its own. Or: "
+        "`partner` is a dictionary from found to true. `take(i, asked)`: for each j that fits and is not in `asked`, "
+        "add it to `asked`; if `j not in partner or take(partner[j], asked)`, set `partner[j] = i` and return True. "
+        "At the end return False. TP is how many of the true events get one, each with an `asked` of its own. Or: "
         "`maximum_bipartite_matching(csr_matrix(fits))`, whose −1 are those without a partner.",
     ],
     learned="An event-based F1 asks for beginning and end of each event, and falls off a cliff at the collar. It never "
@@ -608,8 +611,8 @@ event_f1 = Exercise(
 def is_counts_that_add_up(t, got, truth, found, collar=0.2, share=0.2):
     _counts(t, got)
     tp, fp, fn = (int(n) for n in got[0])
-    t.holds(0 <= tp <= min(len(truth), len(found)), f"Of {len(truth)} true and {len(found)} found events you make **{tp}** "
-            "pairs. Each event has a part in one pair at most.", ask="How often may an event be matched?")
+    t.holds(0 <= tp <= min(len(truth), len(found)), f"Of {len(truth)} true and {len(found)} found events you make "
+            f"**{tp}** pairs. Each event has a part in one pair at most.", ask="How often may an event be matched?")
     for name, wrong, table, words in (("FP", fp, found, "found"), ("FN", fn, truth, "true")):
         t.holds(tp + wrong == len(table), f"Your TP and {name} are {tp} and {wrong}, together **{tp + wrong}**; there "
                 f"are {len(table)} {words} events, and each is one or the other.",
@@ -619,12 +622,11 @@ def is_counts_that_add_up(t, got, truth, found, collar=0.2, share=0.2):
 def _fits(truth, found, collar=0.2, share=0.2, label=True, onset=None, offset=None):
     """Which found event fits which true one, [true, found]; a mistake replaces one of the conditions."""
     true, heard = ({name: table[name].to_numpy() for name in table} for table in (truth, found))
-    early, late = (heard[name][None] - true[name][:, None] for name in ("onset", "offset"))
+    early, late = (heard[name] - true[name][:, None] for name in ("onset", "offset"))
     length = (true["offset"] - true["onset"])[:, None]
-    same = true["label"][:, None] == heard["label"][None] if label else True
-    near = onset(early, length) if onset else np.abs(early) <= collar
-    end = offset(late, length, true, heard) if offset else np.abs(late) <= np.maximum(collar, share * length)
-    return np.broadcast_to(same & near & end, (len(truth), len(found)))
+    fits = onset(early, length) if onset else np.abs(early) <= collar
+    fits = fits & (offset(late, length) if offset else np.abs(late) <= np.maximum(collar, share * length))
+    return fits & (true["label"][:, None] == heard["label"]) if label else fits
 
 
 def _matched(fits):
@@ -649,7 +651,8 @@ def _pairs(t, case, truth, found, tp, says, ask, **settings):
 @event_f1.edges
 def nobody_there(t):
     some = [("dog", 1.0, 2.0), ("bell", 3.0, 3.5)]
-    _pairs(t, "two events of which none was found", some, [], 0, "both are missed.", "What has nobody to be matched with?")
+    _pairs(t, "two events of which none was found", some, [], 0, "both are missed.",
+           "What has nobody to be matched with?")
     _pairs(t, "two events found in silence", [], some, 0, "both are false.", "What has nobody to be matched with?")
     _pairs(t, "silence, in which nothing was found", [], [], 0, "there is nothing to count.",
            "What has nobody to be matched with?")
@@ -659,8 +662,8 @@ def nobody_there(t):
 def exactly_at_the_collar(t):
     one = [("dog", 1.0, 2.0)]
     for shift, tp in ((0.25, 1), (-0.25, 1), (0.375, 0)):
-        _pairs(t, f"a collar of 0.25 s and a found event that is {abs(shift)} s {'late' if shift > 0 else 'early'}", one,
-               [("dog", 1 + shift, 2 + shift)], tp, "at most the collar is allowed, on both sides.",
+        words = f"a collar of 0.25 s and a found event that is {abs(shift)} s {'late' if shift > 0 else 'early'}"
+        _pairs(t, words, one, [("dog", 1 + shift, 2 + shift)], tp, "at most the collar is allowed, on both sides.",
                "Is it ≤ or <, and what of those that come early?", collar=0.25)
     _pairs(t, "an event of 4 s whose offset is found exactly a quarter of that too late, with a share of 0.25",
            [("rain", 1.0, 5.0)], [("rain", 1.0, 6.0)], 1, "that much is allowed.", "Is it ≤ or <?", share=0.25)
@@ -706,8 +709,8 @@ def who_moves_makes_room(t):
     ask = "Can whoever has the found event take another?"
     truth = [("dog", s, ends[0]), ("dog", s + 0.15, ends[0])]
     found = [("dog", s, ends[0]), ("dog", s - 0.18, ends[0])]
-    _pairs(t, "two events A and B, 0.15 s apart, and two found: one at A's onset, which fits both, and one 0.18 s before, "
-           "which fits A alone", truth, found, 2, "A can take the earlier, and B the other.", ask)
+    _pairs(t, "two events A and B, 0.15 s apart, and two found: one at A's onset, which fits both, and one 0.18 s "
+           "before, which fits A alone", truth, found, 2, "A can take the earlier, and B the other.", ask)
     truth = [("dog", s, ends[0]), ("dog", s + 0.18, ends[0])]
     found = [("dog", s - 0.18, ends[0]), ("dog", s + 0.05, ends[0])]
     _pairs(t, "two events A and B, 0.18 s apart, and two found: one 0.05 s behind A, which fits both, and one 0.18 s "
@@ -725,7 +728,7 @@ def order_and_index_mean_nothing(t):
 
 
 @event_f1.reference
-def agrees_with_mir_eval(t):
+def agrees_with_match_notes(t):
     from mir_eval.transcription import match_notes
 
     for case in range(3):
@@ -736,9 +739,14 @@ def agrees_with_mir_eval(t):
         pitch = {"bell": 440.0, "dog": 880.0}
         ref, est = ((one[["onset", "offset"]].to_numpy(), one.label.map(pitch).to_numpy()) for one in sides)
         tp = len(match_notes(*ref, *est, onset_tolerance=0.2, offset_ratio=0.2, offset_min_tolerance=0.2))
-        _pairs(t, f"crowd {case + 1} of three, 100 events in nine seconds and 110 found", *sides, tp, "it has to agree with "
-               "`mir_eval.transcription.match_notes`, with labels for pitches.",
+        _pairs(t, f"crowd {case + 1} of three, 100 events in nine seconds and 110 found", *sides, tp, "it has to "
+               "agree with `mir_eval.transcription.match_notes`, with labels for pitches.",
                "Who has a found event may ask its owner; may the owner ask in turn?")
+
+
+def _taken(truth, found, collar, share, **conditions):
+    """What a mistake scores that matches well, by other conditions."""
+    return _from(_matched(_fits(truth, found, collar, share, **conditions)), truth, found)
 
 
 def _greedily(fits, order=lambda i, fitting: fitting):
@@ -776,65 +784,63 @@ def found_that_fit(truth, found, collar=0.2, share=0.2):
 
 @event_f1.mistake("You do not look at the labels.", ask="What has to be the same besides the times?")
 def any_label(truth, found, collar=0.2, share=0.2):
-    return _from(_matched(_fits(truth, found, collar, share, label=False)), truth, found)
+    return _taken(truth, found, collar, share, label=False)
 
 
 @event_f1.mistake("You do not look at the offsets.", ask="How many ends has an event?")
 def onsets_alone(truth, found, collar=0.2, share=0.2):
-    return _from(_matched(_fits(truth, found, collar, share, offset=lambda late, *_: True)), truth, found)
+    return _taken(truth, found, collar, share, offset=lambda late, _: True)
 
 
 @event_f1.mistake("Your offsets may be off by the collar alone, however long the event.",
                   ask="Of the collar and the share, which counts?")
 def collar_alone(truth, found, collar=0.2, share=0.2):
-    return _from(_matched(_fits(truth, found, collar, share, offset=lambda late, *_: np.abs(late) <= collar)), truth, found)
+    return _taken(truth, found, collar, share, offset=lambda late, _: np.abs(late) <= collar)
 
 
 @event_f1.mistake("Your offsets may be off by the share alone: short events have hardly any room.",
                   ask="Of the collar and the share, which counts?")
 def share_alone(truth, found, collar=0.2, share=0.2):
-    return _from(_matched(_fits(truth, found, collar, share, offset=lambda late, length, *_:
-                                np.abs(late) <= share * length)), truth, found)
+    return _taken(truth, found, collar, share, offset=lambda late, length: np.abs(late) <= share * length)
 
 
 @event_f1.mistake("Of the collar and the share you take the smaller.", ask="Of the collar and the share, which counts?")
 def the_smaller(truth, found, collar=0.2, share=0.2):
-    return _from(_matched(_fits(truth, found, collar, share, offset=lambda late, length, *_:
-                                np.abs(late) <= np.minimum(collar, share * length))), truth, found)
+    return _taken(truth, found, collar, share,
+                  offset=lambda late, length: np.abs(late) <= np.minimum(collar, share * length))
 
 
 @event_f1.mistake("Your share is one of the found event's length: a detector that goes on for too long allows itself "
                   "more.", ask="Whose length is it a share of?")
 def share_of_the_found(truth, found, collar=0.2, share=0.2):
-    return _from(_matched(_fits(truth, found, collar, share, offset=lambda late, length, true, heard: np.abs(late) <=
-                                np.maximum(collar, share * (heard["offset"] - heard["onset"])))), truth, found)
+    allowed = np.maximum(collar, share * (found["offset"] - found["onset"]).to_numpy())
+    return _taken(truth, found, collar, share, offset=lambda late, _: np.abs(late) <= allowed)
 
 
 @event_f1.mistake("Your share is one of the offset itself: the later in the recording, the more is allowed.",
                   ask="Whose length is it a share of?")
 def share_of_the_time(truth, found, collar=0.2, share=0.2):
-    return _from(_matched(_fits(truth, found, collar, share, offset=lambda late, length, true, heard: np.abs(late) <=
-                                np.maximum(collar, share * true["offset"][:, None]))), truth, found)
+    allowed = np.maximum(collar, share * truth["offset"].to_numpy())[:, None]
+    return _taken(truth, found, collar, share, offset=lambda late, _: np.abs(late) <= allowed)
 
 
 @event_f1.mistake("Your onsets may be off by the share as well.", ask="To which end does the share belong?")
 def share_for_onsets(truth, found, collar=0.2, share=0.2):
-    return _from(_matched(_fits(truth, found, collar, share, onset=lambda early, length: np.abs(early) <=
-                                np.maximum(collar, share * length))), truth, found)
+    return _taken(truth, found, collar, share,
+                  onset=lambda early, length: np.abs(early) <= np.maximum(collar, share * length))
 
 
 @event_f1.mistake("You allow events to be late and not to be early, or the other way round.",
                   ask="What becomes of the sign of a difference?")
 def late_alone(truth, found, collar=0.2, share=0.2):
-    return _from(_matched(_fits(truth, found, collar, share, onset=lambda early, length: (early >= 0) &
-                                (early <= collar))), truth, found)
+    return _taken(truth, found, collar, share, onset=lambda early, _: (early >= 0) & (early <= collar))
 
 
 @event_f1.mistake("With you whatever is early is near enough: a difference below 0 is below every collar.",
                   ask="What becomes of the sign of a difference?")
 def signed(truth, found, collar=0.2, share=0.2):
-    return _from(_matched(_fits(truth, found, collar, share, onset=lambda early, length: early <= collar,
-                                offset=lambda late, length, *_: late <= np.maximum(collar, share * length))), truth, found)
+    return _taken(truth, found, collar, share, onset=lambda early, _: early <= collar,
+                  offset=lambda late, length: late <= np.maximum(collar, share * length))
 
 
 @event_f1.mistake("You compare row with row. The tables have an order of their own.",
@@ -873,8 +879,8 @@ decide = Exercise(
         "`np.diff((smooth[:, c] >= low).astype(int), prepend=0, append=0)` is 1 at the start of a run and −1 just "
         "behind its end. `active[start:stop, c] = smooth[start:stop, c].max() >= high`.",
     ],
-    learned="A median takes away what is too short to be an event, and the second threshold what is never sure. Both are "
-            "choices, made on validation clips: events that last half a window do not exist for this detector.",
+    learned="A median takes away what is too short to be an event, and the second threshold what is never sure. Both "
+            "are choices, made on validation clips: events that last half a window do not exist for this detector.",
 )
 
 
@@ -905,9 +911,9 @@ def _decided(t, case, p, low, high, width, says, ask, want=None):
     want = _hysteresis(_smooth(p, width), low, high) if want is None else np.asarray(want, bool).reshape(p.shape)
     wrong = np.argwhere(got != want)
     frame, c = wrong[0] if len(wrong) else (0, 0)
-    t.holds(not len(wrong), f"For {case}, {says} Of {got.size} frames **{int(got.sum())}** "
-            f"{'is' if got.sum() == 1 else 'are'} active with you, expected {int(want.sum())}; they differ first at frame {frame}{f' of class {c}' * (p.shape[1] > 1)}, which is "
-            f"{'' if got[frame, c] else 'not '}active with you.", ask=ask,
+    place = f"frame {frame}{f' of class {c}' * (p.shape[1] > 1)}, which is {'' if got[frame, c] else 'not '}active with you"
+    t.holds(not len(wrong), f"For {case}, {says} Of {got.size} frames you have **{int(got.sum())}** active, expected "
+            f"{int(want.sum())}; the first that differs is {place}.", ask=ask,
             show=(got[:, c].astype(float), want[:, c].astype(float)))
 
 
@@ -931,14 +937,15 @@ def short_clips(t):
     _decided(t, "a clip of one frame of 0.9 and a window of 1", [0.9], 0.3, 0.6, 1, "it is active.",
              "What is the median of one value?")
     _decided(t, "a clip of two frames of 0.9 and a window of 5", [0.9, 0.9], 0.3, 0.6, 5,
-             "three of the five values in each window are 0.", "What stands before the clip, and what behind it?", [0, 0])
+             "three of the five values in each window are 0.", "What stands before the clip, and what behind it?",
+             [0, 0])
 
 
 @decide.edges
 def at_the_ends(t):
     _decided(t, "a single frame of 0.9 at the beginning, another at the end, and a window of 3",
-             [0.9, 0, 0, 0, 0, 0.9], 0.3, 0.6, 3, "before and behind the clip the probability is 0, so that both are as "
-             "stray as any single frame.", "What stands before the clip, and what behind it?", np.zeros(6))
+             [0.9, 0, 0, 0, 0, 0.9], 0.3, 0.6, 3, "before and behind the clip the probability is 0, so that both are "
+             "as stray as any single frame.", "What stands before the clip, and what behind it?", np.zeros(6))
     _decided(t, "two frames of 0.9 at the beginning, two at the end, and a window of 3",
              [0.9, 0.9, 0, 0, 0.9, 0.9], 0.3, 0.6, 3, "two of three values are high there.",
              "What stands before the clip, and what behind it?", [1, 1, 0, 0, 1, 1])
@@ -975,8 +982,8 @@ def a_stray_frame(t):
              "What comes first, the median or the thresholds?", np.zeros(21))
     p = np.full(21, 0.8)
     p[at] = 0.1
-    _decided(t, "21 frames of 0.8, of which one is 0.1, and a window of 3", p, 0.3, 0.7, 3, "the median closes the gap.",
-             "What is the median of 0.8, 0.1 and 0.8?", np.ones(21))
+    _decided(t, "21 frames of 0.8, of which one is 0.1, and a window of 3", p, 0.3, 0.7, 3,
+             "the median closes the gap.", "What is the median of 0.8, 0.1 and 0.8?", np.ones(21))
 
 
 @decide.properties
@@ -986,8 +993,8 @@ def half_a_window_is_the_limit(t):
         p = np.zeros(30)
         p[10 : 10 + frames] = 0.9
         _decided(t, f"{frames} frames of 0.9 and a window of {width}", p, 0.3, 0.7, width,
-                 "an event survives if it fills more than half of a window.", "What is the middle one of the sorted values?",
-                 p > 0 if frames > width // 2 else np.zeros(30))
+                 "an event survives if it fills more than half of a window.",
+                 "What is the middle one of the sorted values?", p > 0 if frames > width // 2 else np.zeros(30))
 
 
 @decide.properties
@@ -1007,8 +1014,8 @@ def agrees_with_scipy(t):
         p, low, high = _trembling(t.rng, 400, 4), *np.sort(t.rng.uniform(0.2, 0.8, 2))
         smooth = _smooth(p, width)
         want = ndimage.binary_propagation(smooth >= high, structure=along, mask=smooth >= low)
-        _decided(t, f"400 random frames of 4 classes and a window of {width}", p, low, high, width, "it has to agree with "
-                 "`scipy.ndimage.median_filter` and `binary_propagation`.", "Which step differs?", want)
+        _decided(t, f"400 random frames of 4 classes and a window of {width}", p, low, high, width, "it has to agree "
+                 "with `scipy.ndimage.median_filter` and `binary_propagation`.", "Which step differs?", want)
 
 
 @decide.mistake("Your median goes over neighbouring classes as well.", ask="Over which axis is the median?")
@@ -1038,7 +1045,8 @@ def repeated(p, low, high, width):
                 ask="What stands before the clip, and what behind it?")
 def cut_windows(p, low, high, width):
     half = width // 2
-    return _hysteresis(np.stack([np.median(p[max(t - half, 0) : t + half + 1], axis=0) for t in range(len(p))]), low, high)
+    smooth = [np.median(p[max(t - half, 0) : t + half + 1], axis=0) for t in range(len(p))]
+    return _hysteresis(np.stack(smooth), low, high)
 
 
 @decide.mistake("You filter the decisions. With two thresholds it makes a difference: a stray frame has vouched for a "
@@ -1111,15 +1119,16 @@ pool_frames = Exercise(
     "11.5", "pool_frames(z, a, valid)",
     example=lambda: _logits(np.random.default_rng(115)),
     hints=[
-        "Three steps: make the frames that are not real impossible, make weights, average. What is the shape after each? "
-        "Over which axis do the weights have the sum 1? What is averaged, z or something made of it?",
+        "Three steps: make the frames that are not real impossible, make weights, average. What is the shape after "
+        "each? Over which axis do the weights have the sum 1? What is averaged, z or something made of it?",
         "e to the power of minus infinity is exactly 0, and so is its slope. `valid` has no axis for classes: "
         "`valid[:, :, None]` has one. A softmax over time is `softmax(dim=1)`.",
         "`a.masked_fill(~valid[:, :, None], float(\"-inf\"))`, then `.softmax(dim=1)`. The result is the sum over "
         "`dim=1` of the weights times `z.sigmoid()`.",
     ],
-    learned="The weights choose which frames answer for a clip, and their probabilities stay: learned from clips alone, "
-            "they say when. What training rewards is one sure frame, so that they rarely find the whole of an event.",
+    learned="The weights choose which frames answer for a clip, and their probabilities stay: learned from clips "
+            "alone, they say when. What training rewards is one sure frame, so that they rarely find the whole of an "
+            "event.",
 )
 
 
@@ -1144,8 +1153,8 @@ def is_probabilities_and_weights(t, got, z, a, valid):
     _tensor(t, "y", y, (batch, classes))
     _tensor(t, "weights", weights, (batch, time, classes))
     low, high = float(y.min()), float(y.max())
-    t.holds(-1e-5 <= low and high <= 1 + 1e-5, f"Your `y` reaches from {low:.3g} to **{high:.3g}**, expected from 0 to 1.",
-            ask="Is the mean one of probabilities, and what do its weights add up to?")
+    t.holds(low >= -1e-5 and high <= 1 + 1e-5,
+            f"Your `y` reaches from {low:.3g} to **{high:.3g}**, expected from 0 to 1.", ask="Is the mean one of probabilities, and what do its weights add up to?")
     t.holds(float(weights.min()) >= 0, f"Your smallest weight is **{float(weights.min()):.3g}**. A weight is a share, "
             "never below 0.", ask="What does the exponential make of a negative number?")
 
@@ -1161,7 +1170,7 @@ def padding_has_no_weight(t):
     for level, words in ((0.0, "zeros"), (5.0, "fives"), (1000.0, "numbers of 1000"), (-1000.0, "numbers of −1000")):
         z, a, valid = _logits(t.rng)
         z[~valid], a[~valid] = level, level
-        y, weights = t.on(f"{words} in what was filled up")(z, a, valid)
+        _, weights = t.on(f"{words} in what was filled up")(z, a, valid)
         most = float(weights[~valid].abs().max())
         t.holds(most == 0, f"With {words} in the frames that are not real, one of these has the weight **{most:.3g}**; "
                 "it should be exactly 0.", ask="What does the exponential make of what you put there?")
@@ -1193,7 +1202,7 @@ def large_numbers(t):
 
 
 @pool_frames.edges
-def one_frame(t):
+def one_real_frame(t):
     z, a, valid = _logits(t.rng, batch=4, time=5, classes=3)
     valid[:] = False
     valid[:, 2] = True
@@ -1208,9 +1217,10 @@ def all_sizes_equal(t):
     z, a, _ = _logits(t.rng, 3, 3, 3)
     y, weights = t.on("3 clips of 3 frames of 3 classes")(z, a, _all_real(z))
     t.close(weights.sum(dim=1), np.ones((3, 3)), atol=1e-4, ask="Over which axis do the weights have the sum 1?",
-            says="Where all sizes are equal, no shape gives a wrong axis away. Over time the weights have the sum 1.")
-    t.close(y, _want(z, a, _all_real(z))[0], atol=1e-5, says="Where all sizes are equal, no shape gives a wrong axis away.",
-            ask="Over which axis do you add up?")
+            says="With 3 clips of 3 frames of 3 classes, no shape gives a wrong axis away. Over time the weights have "
+                 "the sum 1.")
+    t.close(y, _want(z, a, _all_real(z))[0], atol=1e-5, ask="Over which axis do you add up, and what?",
+            says="With 3 clips of 3 frames of 3 classes, y should be the sum over time of weights times probabilities.")
 
 
 @pool_frames.properties
@@ -1229,11 +1239,12 @@ def three_to_one(t):
     a, z = torch.zeros(1, 2, 3), torch.zeros(1, 2, 3)
     c = int(t.rng.integers(3))
     a[0, 1, c], z[0, 1] = float(np.log(3)), 1000.0
-    y, weights = t.on(f"two frames, whose scores are equal but in class {c}, where they differ by ln 3")(z, a, _all_real(z))
+    case = f"two frames, whose scores are equal but in class {c}, where they differ by ln 3"
+    y, weights = t.on(case)(z, a, _all_real(z))
     want = np.full(3, 0.5)
     want[c] = 0.75
-    t.close(weights[0, 1], want, atol=1e-5, says=f"In class {c} the second frame has three times the weight of the first, "
-            "three quarters; in the others one half.", ask="Has each class weights of its own?")
+    t.close(weights[0, 1], want, atol=1e-5, says=f"In class {c} the second frame has three times the weight of the "
+            "first, three quarters; in the others one half.", ask="Has each class weights of its own?")
     t.close(y[0], 0.5 + want / 2, atol=1e-5, says="The frames have probabilities 0.5 and 1.", ask="What is averaged?")
 
 
@@ -1255,8 +1266,8 @@ def company_changes_nothing(t):
     for b in range(3):
         n = int(valid[b].sum())
         alone, _ = t.on(f"clip {b} alone, not filled up")(z[b : b + 1, :n], a[b : b + 1, :n], valid[b : b + 1, :n])
-        t.close(alone[0], y[b], atol=1e-5, says=f"Clip {b} alone, not filled up, should give what it gives in the batch.",
-                ask="What do you compute over the batch, or over frames that are not real?")
+        t.close(alone[0], y[b], atol=1e-5,
+                says=f"Clip {b} alone, not filled up, should give what it gives in the batch.", ask="What do you compute over the batch, or over frames that are not real?")
 
 
 @pool_frames.properties
@@ -1282,8 +1293,9 @@ def slopes_reach_the_real_frames_alone(t):
         most = float(slope[~valid].abs().max())
         t.holds(most == 0, f"A frame that is not real has a slope of **{most:.3g}** for `{name}`, expected 0.",
                 ask="Where does such a frame come in?")
-        t.holds(float(slope[valid].abs().min()) > 0, f"Of the real frames **{int((slope[valid] == 0).sum())}** numbers of "
-                f"`{name}` have a slope of 0: they learn nothing.", ask="Does every real frame have a part in `y`?")
+        t.holds(float(slope[valid].abs().min()) > 0, f"Of the real frames **{int((slope[valid] == 0).sum())}** "
+                f"numbers of `{name}` have a slope of 0: they learn nothing.",
+                ask="Does every real frame have a part in `y`?")
 
 
 @pool_frames.reference
@@ -1293,11 +1305,12 @@ def agrees_with_torch(t):
 
     for size in (0.5, 3.0):
         z, a, valid = _logits(t.rng, 4, 60, 5, size)
-        keys, values = (one.permute(0, 2, 1)[..., None] for one in (a, z.sigmoid()))            # [batch, class, time, 1]
+        keys, values = (one.permute(0, 2, 1)[..., None] for one in (a, z.sigmoid()))    # [batch, class, time, 1]
         want = scaled_dot_product_attention(torch.ones_like(keys[:, :, :1]), keys, values, valid[:, None, None])
         y, _ = t.on(f"4 clips of up to 60 frames and 5 classes, spread by {size}")(z, a, valid)
-        t.close(y, want[..., 0, 0], atol=1e-4, says="It has to agree with `torch.nn.functional.scaled_dot_product_attention`, "
-                "asked with ones, with a for keys and the probabilities for values.", ask="Which frames have weight?")
+        t.close(y, want[..., 0, 0], atol=1e-4, says="It has to agree with "
+                "`torch.nn.functional.scaled_dot_product_attention`, asked with ones, with a for keys "
+                "and the probabilities for values.", ask="Which frames have weight?")
 
 
 @pool_frames.mistake("Your weights have the sum 1 over the classes: they compete for a frame.",
@@ -1329,14 +1342,15 @@ def unmasked(z, a, valid):
     return (weights * z.sigmoid()).sum(dim=1), weights
 
 
-@pool_frames.mistake("You average z and take the sigmoid of that. One sure frame then outweighs many, for z has no bounds.",
-                     ask="What is averaged, z or something made of it?")
+@pool_frames.mistake("You average z and take the sigmoid of that. One sure frame then outweighs many, for z has no "
+                     "bounds.", ask="What is averaged, z or something made of it?")
 def sigmoid_last(z, a, valid):
     _, weights = _want(z, a, valid)
     return (weights * z).sum(dim=1).sigmoid(), weights
 
 
-@pool_frames.mistake("Your weights are made of z: the frames that say yes then have the say.", ask="Of what is the softmax?")
+@pool_frames.mistake("Your weights are made of z: the frames that say yes then have the say.",
+                     ask="Of what is the softmax?")
 def by_themselves(z, a, valid):
     return _want(z, z, valid)
 
@@ -1376,14 +1390,14 @@ weak_bce = Exercise(
     "11.6", "weak_bce(p, y, labelled)",
     example=lambda: _clips(np.random.default_rng(116)),
     hints=[
-        "How many numbers is the mean of? Six clips, four of them with labels, three classes. What would 0 times NaN be?",
-        "Choose rows first, `p[labelled]` and `y[labelled]`: what is not there cannot disturb. Then bring p away from 0 "
-        "and 1, then logarithms, then the mean. If no row is left: a 0 that was made from p.",
-        "`p.clamp(1e-7, 1 - 1e-7)`, before the logarithm and not after it: the slope of a logarithm at 0 is infinite, and "
-        "what a later clamp makes of it is 0 times infinity. `p[labelled].sum()` of no rows is 0 and still hangs on p.",
+        "Six clips, four of them with labels, three classes: how many numbers is the mean of? What would 0 times NaN be?",
+        "Choose rows first, `p[labelled]` and `y[labelled]`: what is not there cannot disturb. Then bring p away from "
+        "0 and 1, then logarithms, then the mean. If no row is left: a 0 that was made from p.",
+        "`p.clamp(1e-7, 1 - 1e-7)`, before the logarithm and not after it: the slope of a logarithm at 0 is infinite, "
+        "and what a later clamp makes of it is 0 times infinity. `p[labelled].sum()` of no rows is 0, and hangs on p.",
     ],
-    learned="A clip without a label says nothing, which is another thing than silence. And a loss is only as good as its "
-            "slope: one that is finite can still have one that is not.",
+    learned="A clip without a label says nothing, which is another thing than silence. And a loss is only as good as "
+            "its slope: one that is finite can still have one that is not.",
 )
 
 
@@ -1396,8 +1410,8 @@ def is_a_loss(t, got, p, y, labelled):
     t.holds(str(got.dtype) == "torch.float32", f"Your loss is of type **{got.dtype}**, expected torch.float32.",
             ask="Which operation made it so?", values=False)
     loss = got.item()
-    t.holds(np.isfinite(loss), f"Your loss is **{loss}**, expected a number. Clips with labels: {int(labelled.sum())} of "
-            f"{len(p)}; p reaches from {float(p.min()):.3g} to {float(p.max()):.3g}.",
+    t.holds(np.isfinite(loss), f"Your loss is **{loss}**, expected a number. Clips with labels: {int(labelled.sum())} "
+            f"of {len(p)}; p reaches from {float(p.min()):.3g} to {float(p.max()):.3g}.",
             ask="Is it 0 times NaN, a logarithm of 0, or a mean over nothing?")
     t.holds(loss >= -1e-6, f"Your loss is **{loss:.4g}**. A cross-entropy is never below 0.",
             ask="Which sign has the logarithm of a probability?")
@@ -1414,7 +1428,8 @@ def _costs(t, case, given, want, says, ask, atol=1e-4, upto=None):
     """Hold a loss to what it is, or to a range."""
     got = t.on(case)(*given).item()
     if upto:
-        t.holds(want <= got <= upto, f"For {case}, {says} You have **{abs(got):.4g}**, expected {want} to {upto}.", ask=ask)
+        t.holds(want <= got <= upto, f"For {case}, {says} You have **{abs(got):.4g}**, expected {want} to {upto}.",
+                ask=ask)
     else:
         t.close(got, want, atol=atol, says=f"For {case}, {says}", ask=ask)
 
@@ -1467,13 +1482,14 @@ def slopes_are_finite(t):
     given = _tensors([[0.0, 1.0], [1.0, 0.0], [0.3, 0.6]], [[1.0, 1.0], [0.0, 0.0], [nan, nan]], [True, True, False])
     got = _slopes(t, "the gradient, with p of exactly 0 and 1", given)
     bad = int((~got.isfinite()).sum())
-    t.holds(not bad, f"With p of exactly 0 and 1, **{bad}** of {got.numel()} slopes {'is' if bad == 1 else 'are'} NaN or "
-            "infinite.", ask="What is the slope of a logarithm at 0, and what comes of it times 0? And of 0 times NaN?")
+    t.holds(not bad, f"With p of exactly 0 and 1, **{bad}** of {got.numel()} slopes {'is' if bad == 1 else 'are'} NaN "
+            "or infinite.", ask="What is the slope of a logarithm at 0? And what is 0 times that, or times NaN?")
     given = _tensors([[0.2, 0.9]], [[nan, nan]], [False])
-    got = _slopes(t, "the gradient, where no clip has a label", given, "Where no clip has a label, your loss does **not** "
-                  "hang on `p`, and `backward()` stops with an error: training would end at such a batch.",
+    got = _slopes(t, "the gradient, where no clip has a label", given, "Where no clip has a label, your loss does "
+                  "**not** hang on `p`, and `backward()` stops with an error: training would end at such a batch.",
                   "From what was your 0 made?")
-    t.close(got, np.zeros((1, 2)), says="Where no clip has a label, all slopes are 0.", ask="From what was your 0 made?")
+    t.close(got, np.zeros((1, 2)), says="Where no clip has a label, all slopes are 0.",
+            ask="From what was your 0 made?")
 
 
 @weak_bce.properties
@@ -1512,8 +1528,8 @@ def a_mean_over_clips_and_classes(t):
 def yes_and_no_alike(t):
     p, y, labelled = _clips(t.rng)
     once = t.on("six clips")(p, y, labelled).item()
-    _costs(t, "1 − p and 1 − y", (1 - p, 1 - y, labelled), once, "it should cost the same: to say no is an answer, too.",
-           "What does a class cost that does not sound?")
+    _costs(t, "1 − p and 1 − y", (1 - p, 1 - y, labelled), once,
+           "it should cost the same: to say no is an answer, too.", "What does a class cost that does not sound?")
 
 
 @weak_bce.properties
@@ -1534,12 +1550,12 @@ def slopes_point_to_the_target(t):
     t.close(got[~labelled], np.zeros((int((~labelled).sum()), 3)), ask="What does a clip without a label count as?",
             says="A clip without a label should have a gradient of 0.")
     want = ((p - y) / (p * (1 - p)) / (3 * labelled.sum()))[labelled]
-    t.close(got[labelled], want, rtol=1e-3, atol=1e-5, says="The slope is (p − y) / (p (1 − p)), over the number of clips "
-            "times classes.", ask="By how many do you divide?")
+    t.close(got[labelled], want, rtol=1e-3, atol=1e-5, says="The slope is (p − y) / (p (1 − p)), over the number of "
+            "clips times classes.", ask="By how many do you divide?")
 
 
 @weak_bce.reference
-def agrees_with_torch(t):
+def agrees_with_binary_cross_entropy(t):
     import torch
     from torch.nn.functional import binary_cross_entropy
 
@@ -1628,8 +1644,8 @@ def not_kept_away(p, y, labelled):
     return -(y * p.log() + (1 - y) * (1 - p).log()).mean() if len(p) else p.sum()
 
 
-@weak_bce.mistake("You hold the logarithm back where the probability should have been: the loss is finite, and its slope is "
-                  "0 times infinity.", ask="What is the slope of a logarithm at 0?")
+@weak_bce.mistake("You hold the logarithm back where the probability should have been: the loss is finite, and its "
+                  "slope is 0 times infinity.", ask="What is the slope of a logarithm at 0?")
 def held_back_too_late(p, y, labelled):
     p, y = p[labelled], y[labelled]
     return -(y * p.log().clamp(-100) + (1 - y) * (1 - p).log().clamp(-100)).mean() if len(p) else p.sum()

@@ -4,7 +4,6 @@ import itertools
 import math
 
 import numpy as np
-import pandas as pd
 import torch
 from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 
@@ -354,7 +353,8 @@ def nearest_first(truth, found, collar=0.2, share=0.2):
 @mutant("11.3", stage="properties", says="Can whoever has the found event take another?")
 def nearest_pairs_of_all(truth, found, collar=0.2, share=0.2):
     begin, onsets = truth.onset.tolist(), found.onset.tolist()
-    pairs = [(abs(onsets[j] - begin[i]), i, j) for i, row in enumerate(fitting(truth, found, collar, share)) for j in row]
+    fits = fitting(truth, found, collar, share)
+    pairs = [(abs(onsets[j] - begin[i]), i, j) for i, row in enumerate(fits) for j in row]
     left, right = set(), set()
     for _, i, j in sorted(pairs):
         if i not in left and j not in right:
