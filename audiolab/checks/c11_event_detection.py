@@ -911,7 +911,7 @@ def _decided(t, case, p, low, high, width, says, ask, want=None):
     want = _hysteresis(_smooth(p, width), low, high) if want is None else np.asarray(want, bool).reshape(p.shape)
     wrong = np.argwhere(got != want)
     frame, c = wrong[0] if len(wrong) else (0, 0)
-    place = f"frame {frame}{f' of class {c}' * (p.shape[1] > 1)}, which is {'' if got[frame, c] else 'not '}active with you"
+    place = f"frame {frame}{f' of class {c}' * (p.shape[1] > 1)}, {'not ' * (not got[frame, c])}active with you"
     t.holds(not len(wrong), f"For {case}, {says} Of {got.size} frames you have **{int(got.sum())}** active, expected "
             f"{int(want.sum())}; the first that differs is {place}.", ask=ask,
             show=(got[:, c].astype(float), want[:, c].astype(float)))
@@ -1154,7 +1154,8 @@ def is_probabilities_and_weights(t, got, z, a, valid):
     _tensor(t, "weights", weights, (batch, time, classes))
     low, high = float(y.min()), float(y.max())
     t.holds(low >= -1e-5 and high <= 1 + 1e-5,
-            f"Your `y` reaches from {low:.3g} to **{high:.3g}**, expected from 0 to 1.", ask="Is the mean one of probabilities, and what do its weights add up to?")
+            f"Your `y` reaches from {low:.3g} to **{high:.3g}**, expected from 0 to 1.",
+            ask="Is the mean one of probabilities, and what do its weights add up to?")
     t.holds(float(weights.min()) >= 0, f"Your smallest weight is **{float(weights.min()):.3g}**. A weight is a share, "
             "never below 0.", ask="What does the exponential make of a negative number?")
 
@@ -1267,7 +1268,8 @@ def company_changes_nothing(t):
         n = int(valid[b].sum())
         alone, _ = t.on(f"clip {b} alone, not filled up")(z[b : b + 1, :n], a[b : b + 1, :n], valid[b : b + 1, :n])
         t.close(alone[0], y[b], atol=1e-5,
-                says=f"Clip {b} alone, not filled up, should give what it gives in the batch.", ask="What do you compute over the batch, or over frames that are not real?")
+                says=f"Clip {b} alone, not filled up, should give what it gives in the batch.",
+                ask="What do you compute over the batch, or over frames that are not real?")
 
 
 @pool_frames.properties
@@ -1390,7 +1392,7 @@ weak_bce = Exercise(
     "11.6", "weak_bce(p, y, labelled)",
     example=lambda: _clips(np.random.default_rng(116)),
     hints=[
-        "Six clips, four of them with labels, three classes: how many numbers is the mean of? What would 0 times NaN be?",
+        "Six clips, four of them with labels, three classes: how many numbers is the mean of? What is 0 times NaN?",
         "Choose rows first, `p[labelled]` and `y[labelled]`: what is not there cannot disturb. Then bring p away from "
         "0 and 1, then logarithms, then the mean. If no row is left: a 0 that was made from p.",
         "`p.clamp(1e-7, 1 - 1e-7)`, before the logarithm and not after it: the slope of a logarithm at 0 is infinite, "
