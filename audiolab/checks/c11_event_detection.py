@@ -140,6 +140,9 @@ def exactly_at_a_middle(t):
     _laid(t, "an event from 0.25 to 1.25 s and frames of half a second", [[0.25, 1.25]], 5, 0.5,
           "it begins exactly at the middle of frame 0, which counts, and ends exactly at that of frame 2, which does "
           "not.", "At which end does the rule have ≤, and at which <?")
+    _laid(t, "an event from 0.75 to 1.75 s and frames of half a second", [[0.75, 1.75]], 5, 0.5,
+          "it begins exactly at the middle of frame 1, which counts, and ends exactly at that of frame 3, which does "
+          "not.", "At which end does the rule have ≤, and at which <?")
 
 
 @on_the_grid.properties
@@ -249,6 +252,15 @@ def sliced(events, n, hop):
     return active, (_runs_of(active) * hop).astype(float)
 
 
+@on_the_grid.mistake("You round, and Python rounds halves to the even number: `round(1.5)` and `round(2.5)` are both 2.",
+                     ask="At which end does the rule have ≤, and at which <?")
+def rounded_to_even(events, n, hop):
+    active = np.zeros(n, bool)
+    for start, stop in np.round(events / hop).astype(int).clip(0):
+        active[start:stop] = True
+    return active, (_runs_of(active) * hop).astype(float)
+
+
 @on_the_grid.mistake("Each event takes the place of those before: in the end only the last is there.",
                      ask="What becomes of a frame that an earlier event made active?")
 def the_last_alone(events, n, hop):
@@ -322,8 +334,8 @@ segment_f1 = Exercise(
         "`np.logical_or.reduceat(truth, np.arange(0, len(truth), frames))` is the small grid. `(was & said).sum()` is "
         "TP; the other two have a `~` in them. F1 needs a way out where all three are 0.",
     ],
-    learned="Segments forgive what happens within them: a second of delay at most, and any number of pauses. So an F1 "
-            "without the length of its segments says little, and the longer they are, the better all detectors look.",
+    learned="Segments forgive what happens within them, delays and pauses alike. So an F1 without the length of its "
+            "segments says little, and the longer they are, the better all detectors look.",
 )
 
 
@@ -1020,7 +1032,7 @@ def agrees_with_scipy(t):
 
 @decide.mistake("Your median goes over neighbouring classes as well.", ask="Over which axis is the median?")
 def median_of_all(p, low, high, width):
-    return _hysteresis(ndimage.median_filter(p, size=width, mode="constant"), low, high)
+    return _hysteresis(ndimage.median_filter(p, width), low, high)
 
 
 @decide.mistake("You take the mean of the window: edges become ramps, and a stray frame is smeared, not removed.",
@@ -1126,16 +1138,15 @@ pool_frames = Exercise(
         "`a.masked_fill(~valid[:, :, None], float(\"-inf\"))`, then `.softmax(dim=1)`. The result is the sum over "
         "`dim=1` of the weights times `z.sigmoid()`.",
     ],
-    learned="The weights choose which frames answer for a clip, and their probabilities stay: learned from clips "
-            "alone, they say when. What training rewards is one sure frame, so that they rarely find the whole of an "
-            "event.",
+    learned="Nobody ever said when. The weights pick a few frames that answer for the clip, and these are taught; "
+            "frames that sound alike follow.",
 )
 
 
 def _tensor(t, name, got, wanted):
     """Hold one of several results to being a tensor of float32 and of a shape, without NaN or infinity."""
-    t.holds(hasattr(got, "detach"), f"`{name}`: **{briefly(got)}**, expected a tensor.", values=False,
-            ask="Which operation made it so?")
+    t.holds(hasattr(got, "detach"), f"Your `{name}`: **{briefly(got)}**, expected a tensor, which remembers how it was "
+            "made and can be trained with.", values=False, ask="Which operation made it so?")
     t.holds(tuple(got.shape) == tuple(wanted), f"Your `{name}` has the shape **{list(got.shape)}**, expected "
             f"**{list(wanted)}**.", ask="Over which axis do you add up?")
     t.holds(str(got.dtype) == "torch.float32", f"Your `{name}` is of type **{got.dtype}**, expected torch.float32.",
@@ -1336,6 +1347,12 @@ def masked_late(z, a, valid):
 def masked_by_zero(z, a, valid):
     weights = (a * valid[..., None]).softmax(dim=1)
     return (weights * z.sigmoid()).sum(dim=1), weights
+
+
+@pool_frames.mistake("You leave out the frames that are real, and keep the others.",
+                     ask="What does `valid` say: who counts, or who does not?")
+def upside_down(z, a, valid):
+    return _want(z, a, ~valid)
 
 
 @pool_frames.mistake("You do not look at `valid`: what was filled up has a say.", ask="Which frames are real?")

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 
 from mutants import mutant
@@ -66,6 +67,14 @@ def slices_of_rounded_numbers(events, n, hop):
     active = np.zeros(n, bool)
     for onset, offset in np.round(events / hop).astype(int):
         active[onset:offset] = True
+    return active, read(active) * hop
+
+
+@mutant("11.1", stage="edges", says="Python rounds halves to the even number")
+def rounded_ends(events, n, hop):
+    active = np.zeros(n, bool)
+    for onset, offset in events:
+        active[max(round(onset / hop), 0) : max(round(offset / hop), 0)] = True
     return active, read(active) * hop
 
 
@@ -503,6 +512,16 @@ def running_mean(p, low, high, width):
     return regions(smoothed(p, width, np.mean), low, high)
 
 
+@mutant("11.4", stage="edges", says="Your median goes over neighbouring classes as well")
+def square_window(p, low, high, width):
+    return regions(ndimage.median_filter(p, (width, width)), low, high)
+
+
+@mutant("11.4", stage="edges", says="Your clip is mirrored at its ends")
+def whatever_scipy_does_at_the_ends(p, low, high, width):
+    return regions(ndimage.median_filter(p, (width, 1)), low, high)
+
+
 @mutant("11.4", stage="properties", says="You filter the decisions")
 def median_of_decisions(p, low, high, width):
     return smoothed(regions(p, low, high).astype(float), width) == 1
@@ -646,6 +665,12 @@ def zero_scores(z, a, valid):
 @mutant("11.5", stage="edges", says="Is what you put into the other frames below every score?")
 def minus_ninety_nine(z, a, valid):
     weights = a.masked_fill(~valid[:, :, None], -999.0).softmax(dim=1)
+    return mean_of(z, weights), weights
+
+
+@mutant("11.5", stage="output", says="You leave out the frames that are real")
+def real_ones_filled(z, a, valid):
+    weights = a.masked_fill(valid[:, :, None], -torch.inf).softmax(dim=1)
     return mean_of(z, weights), weights
 
 
