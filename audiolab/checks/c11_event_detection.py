@@ -252,8 +252,8 @@ def sliced(events, n, hop):
     return active, (_runs_of(active) * hop).astype(float)
 
 
-@on_the_grid.mistake("You round, and Python rounds halves to the even number: `round(1.5)` and `round(2.5)` are both 2.",
-                     ask="At which end does the rule have ≤, and at which <?")
+@on_the_grid.mistake("You round, and Python rounds halves to the even number: `round(1.5)` and `round(2.5)` are both "
+                     "2.", ask="At which end does the rule have ≤, and at which <?")
 def rounded_to_even(events, n, hop):
     active = np.zeros(n, bool)
     for start, stop in np.round(events / hop).astype(int).clip(0):
