@@ -40,7 +40,7 @@ def median_filter(p, frames):
     ----------
     p : np.ndarray, shape [n, classes]
     frames : int
-        Odd. At the ends, the first and last frames stand for those that are not there.
+        Odd. Before the first frame and after the last one stand zeros: beyond the clip nothing is known to sound.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def median_filter(p, frames):
     """
     if frames < 1 or frames % 2 == 0:
         raise ValueError(f"A median filter has a middle: an odd number of frames, not {frames}.")
-    return ndimage.median_filter(p, size=(frames, 1), mode="nearest")
+    return ndimage.median_filter(p, size=(frames, 1), mode="constant", cval=0.0)
 
 
 def hysteresis(p, high, low):

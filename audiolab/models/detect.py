@@ -187,7 +187,8 @@ class MeanTeacher(nn.Module):
     ----------
     student : torch.nn.Module
     decay : float
-        0 to 1. Near the beginning ``1 - 1 / (step + 1)`` where that is less, so that the start is soon forgotten.
+        0 to 1: it remembers about ``1 / (1 - decay)`` steps. At first ``1 - 1 / step`` where that is less. A decay
+        that remembers as many steps as the training has makes a teacher that lags behind, and holds its student back.
     ramp : int
         Steps until the teacher's word counts in full: at first it knows nothing.
 
@@ -198,7 +199,7 @@ class MeanTeacher(nn.Module):
     Taught in: notebooks/11_event_detection.ipynb, "Can it learn from clips without labels?"
     """
 
-    def __init__(self, student, decay=0.999, ramp=300):
+    def __init__(self, student, decay=0.99, ramp=300):
         super().__init__()
         self.student, self.teacher = student, copy.deepcopy(student).requires_grad_(False)
         self.decay, self.ramp = decay, ramp
