@@ -288,7 +288,8 @@ def train(name, recipe, n_jobs, progress):
         "title": recipe.title, "arguments": SIZES, "labels": scenes.CLASSES, "corpus": corpus.root.name,
         "feature": "log_mel", "hop": HOP, "rule": vars(chosen), "heard": recipe.heard.__name__, "seed": 0,
         "epochs": recipe.epochs, "steps": sum(stage.rows[-1]["step"] for stage in stages), "options": recipe.fit,
-        "seconds": round(sum(stage.seconds for stage in stages)), "machine": machine(), "licence": scenes.LICENCE, "note": recipe.note,
+        "seconds": round(sum(stage.seconds for stage in stages)), "machine": machine(),
+        "licence": scenes.LICENCE, "note": recipe.note,
         "metrics": metrics})
 
 
