@@ -396,7 +396,7 @@ def test_overlaid_sounds_add_up_and_labels_join():
     assert (louder >= x).all()
 
 
-def test_half_of_what_a_taught_network_sees_has_labels():
+def test_about_half_of_what_a_taught_network_sees_has_labels():
     x, y = torch.arange(420.0)[:, None], torch.ones(420, 5, 2)
     seen, labels = detecting.few(x, y)
     known = (labels >= 0).all(dim=(1, 2))

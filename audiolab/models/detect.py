@@ -199,7 +199,7 @@ class MeanTeacher(nn.Module):
     Taught in: notebooks/11_event_detection.ipynb, "Can it learn from clips without labels?"
     """
 
-    def __init__(self, student, decay=0.99, ramp=300):
+    def __init__(self, student, decay=0.99, ramp=100):
         super().__init__()
         self.student, self.teacher = student, copy.deepcopy(student).requires_grad_(False)
         self.decay, self.ramp = decay, ramp

@@ -1,5 +1,6 @@
 """Recipes of the networks that say which sound is where in a soundscape, by strong, weak and few labels."""
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable
@@ -40,8 +41,8 @@ class Detection:
     loss : callable
     told : callable
         ``told(x, y)``: what of the clips and their strong labels [clips, time, classes] the network gets to see.
-    taught : bool
-        A mean teacher stands beside it.
+    taught : int
+        Epochs with a mean teacher, after `epochs` without one; 0 for none.
     fit : dict
         Other options of `audiolab.training.fit`.
     note : str
@@ -54,7 +55,7 @@ class Detection:
     heard: Callable
     loss: Callable = binary_cross_entropy_with_logits
     told: Callable = lambda x, y: (x, y)
-    taught: bool = False
+    taught: int = 0
     fit: dict = field(default_factory=lambda: dict(lr=3e-3, batch_size=16, clip=1.0, weight_decay=0.01))
     note: str = ""
 
@@ -107,7 +108,7 @@ def weakly(x, y, generator):
 def twice(x, y, generator):
     """For a student and its teacher: two views, of which the student's is the harder one."""
     x, y = overlaid(*turned(x, y, generator), generator)
-    return (hidden(at_another_level(x, generator), generator), at_another_level(x, generator)), y
+    return (hidden(at_another_level(x, generator), generator), x), y
 
 
 # ---------------------------------------------------------------------------------------- the recipes
@@ -123,11 +124,16 @@ def weak_loss(logits, y):
     return binary_cross_entropy(detect.linear_softmax_pooling(logits).clamp(1e-6, 1 - 1e-6), y)
 
 
+def labelled(x, y):
+    """The first `LABELLED` clips alone, as often as there are clips."""
+    known = torch.arange(LABELLED).repeat(len(x) // LABELLED - 1)
+    return x[known], y[known]
+
+
 def few(x, y):
-    """Half of the clips labelled: the first `LABELLED`, again and again, and all others with -1 for their labels."""
-    others = torch.arange(LABELLED, len(x))
-    known = torch.arange(LABELLED).repeat(len(others) // LABELLED)
-    return x[torch.cat([known, others])], torch.cat([y[known], torch.full_like(y[others], -1)])
+    """The same, and all others with -1 for their labels."""
+    known, names = labelled(x, y)
+    return torch.cat([known, x[LABELLED:]]), torch.cat([names, torch.full_like(y[LABELLED:], -1)])
 
 
 RECIPES = {
@@ -140,10 +146,9 @@ RECIPES = {
         loss=weak_loss, told=occurs, note="Learnt from weak labels. Thresholds are chosen by 60 clips with times."),
     "detect-crnn-taught": Detection(
         "says which of twelve sound events is where, having been told so of a tenth of the clips", models.EventCRNN,
-        30, twice, loss=detect.semi_supervised_loss, told=few, taught=True,
-        fit=dict(lr=3e-3, batch_size=32, clip=1.0, weight_decay=0.01),
-        note=f"Learnt from {LABELLED} clips with labels and 380 without, by a mean teacher; half of each batch has "
-             "labels. `alone` in the metrics is the same network after as many steps on as many labelled clips."),
+        30, strongly, told=labelled, taught=15,
+        note=f"Learnt from {LABELLED} clips with labels, then from these and 380 without by a mean teacher. `alone` in "
+             "the metrics is the same network which went on for as many steps, at the same rate, without a teacher."),
 }
 
 
@@ -273,32 +278,32 @@ def train(name, recipe, n_jobs, progress):
 
     torch.manual_seed(0)
     model = recipe.model(**SIZES)
-    trained = detect.MeanTeacher(model) if recipe.taught else model
-    history = fitted(trained, *recipe.told(x, y), recipe.loss, recipe.heard, recipe.epochs, _known_by(recipe))
-    model = trained.teacher.requires_grad_() if recipe.taught else model
-    models.checkpoints.halve(model.cpu())
-    chosen, found = judged(model, parts, corpus)
-    metrics = {"test": found}
+    state = _known_by(recipe)
+    stages = [fitted(model, *recipe.told(x, y), recipe.loss, recipe.heard, recipe.epochs, state)]
+    metrics = {}
     if recipe.taught:
-        torch.manual_seed(0)
-        alone = recipe.model(**SIZES)
-        known = len(x) // LABELLED - 1                          # how often `few` repeats the labelled ones
-        fitted(alone, x[:LABELLED].repeat(known, 1, 1, 1), y[:LABELLED].repeat(known, 1, 1),
-               binary_cross_entropy_with_logits, strongly, recipe.epochs, f"{_known_by(recipe)}-alone",
-               batch_size=recipe.fit["batch_size"] // 2)
+        slowly = {"lr": recipe.fit["lr"] / 3}
+        alone, pair = copy.deepcopy(model), detect.MeanTeacher(model)
+        fitted(alone, *recipe.told(x, y), recipe.loss, recipe.heard, recipe.taught, f"{state}-alone", **slowly)
         metrics["alone"] = judged(alone, parts, corpus)[1]
+        stages.append(fitted(pair, *few(x, y), detect.semi_supervised_loss, twice, recipe.taught, f"{state}-taught",
+                             batch_size=2 * recipe.fit["batch_size"], **slowly))
+        model = pair.teacher.requires_grad_()
+    models.checkpoints.halve(model.cpu())
+    chosen, metrics["test"] = judged(model, parts, corpus)
     return models.save(name, model, {
         "title": recipe.title, "arguments": SIZES, "labels": scenes.CLASSES, "corpus": corpus.root.name,
         "feature": "log_mel", "hop": HOP, "rule": vars(chosen), "heard": recipe.heard.__name__, "seed": 0,
-        "epochs": recipe.epochs, "steps": history.rows[-1]["step"], "options": recipe.fit,
-        "seconds": round(history.seconds), "machine": machine(), "licence": scenes.LICENCE, "note": recipe.note,
+        "epochs": recipe.epochs, "steps": sum(stage.rows[-1]["step"] for stage in stages), "options": recipe.fit,
+        "seconds": round(sum(stage.seconds for stage in stages)), "machine": machine(),
+        "licence": scenes.LICENCE, "note": recipe.note,
         "metrics": metrics})
 
 
 def _known_by(recipe):
     """What stands for a recipe in the name of its state, so that another one does not go on from it."""
-    functions = "".join(map(inspect.getsource, (overlaid, recipe.heard)))
-    return digest(repr((recipe.model.__name__, recipe.epochs, recipe.fit)) + functions)[:8]
+    functions = "".join(map(inspect.getsource, (overlaid, recipe.heard, twice)))
+    return digest(repr((recipe.model.__name__, recipe.epochs, recipe.taught, recipe.fit)) + functions)[:8]
 
 
 def judged(model, parts, corpus):
