@@ -213,27 +213,21 @@ def _most(points, limit):
 def _operating_point(truth, found, labels, hours, sounding, criteria):
     """Of each class the share of events found, and the effective rate of false alarms an hour: [classes, 2]."""
     dtc, gtc, cttc, alpha_ct = criteria
-    n = {label: i for i, label in enumerate(labels)}
-    hits, false, confused = np.zeros(len(n)), np.zeros(len(n)), np.zeros((len(n), len(n)))
-    clips = {path: rows for path, rows in found[found.label.isin(labels)].groupby("path")}
-    for path, want in truth.groupby("path"):
-        got = clips.pop(path, found[:0])
-        same = want.label.to_numpy()[:, None] == got.label.to_numpy()[None, :]
-        shared = np.maximum(np.minimum(want.offset.to_numpy()[:, None], got.offset.to_numpy())
-                            - np.maximum(want.onset.to_numpy()[:, None], got.onset.to_numpy()), 0)      # seconds
-        length, lasts = (got.offset - got.onset).to_numpy(), (want.offset - want.onset).to_numpy()
-        relevant = (shared * same).sum(axis=0) >= dtc * length
-        is_found = (shared * same)[:, relevant].sum(axis=1) >= gtc * lasts
-        np.add.at(hits, want.label.map(n).to_numpy()[is_found], 1)
-        for j in np.flatnonzero(~relevant):
-            k = n[got.label.iloc[j]]
-            false[k] += 1
-            for label, seconds in pd.Series(shared[:, j]).groupby(want.label.to_numpy()).sum().items():
-                confused[k, n[label]] += label != got.label.iloc[j] and seconds >= cttc * length[j]
-    for rows in clips.values():                                 # clips in which nothing happens
-        np.add.at(false, rows.label.map(n).to_numpy(), 1)
-    others = (confused / sounding[labels].to_numpy()).sum(axis=1) / max(len(n) - 1, 1)
-    occur = truth.label.value_counts()[labels].to_numpy()
+    truth, found = (table[table.label.isin(labels)].reset_index(drop=True) for table in (truth, found))
+    want, got = (pd.Categorical(table.label, labels).codes.astype(int) for table in (truth, found))     # class numbers
+    lasts, length = ((table.offset - table.onset).to_numpy(float) for table in (truth, found))          # seconds
+    pairs = truth.reset_index().merge(found.reset_index(), on="path")           # each true event with each found one
+    i, j = pairs.index_x.to_numpy(), pairs.index_y.to_numpy()
+    shared = np.maximum(np.minimum(pairs.offset_x, pairs.offset_y) - np.maximum(pairs.onset_x, pairs.onset_y), 0)
+    inside = np.bincount(j * len(labels) + want[i], shared, len(found) * len(labels)).reshape(-1, len(labels))
+    own = np.arange(len(labels)) == got[:, None]                # [found, classes], as `inside`, which is in seconds
+    relevant = inside[own] >= dtc * length
+    counts = (want[i] == got[j]) & relevant[j]
+    is_found = np.bincount(i[counts], shared[counts], len(truth)) >= gtc * lasts
+    hits, false, occur = (np.bincount(k, minlength=len(labels)) for k in (want[is_found], got[~relevant], want))
+    confused = np.zeros((len(labels), len(labels)))
+    np.add.at(confused, got, (inside >= cttc * length[:, None]) & ~own & ~relevant[:, None])
+    others = (confused / sounding[labels].to_numpy()).sum(axis=1) / max(len(labels) - 1, 1)
     return np.stack([hits / occur, false / hours + alpha_ct * others], axis=1)
 
 
