@@ -274,7 +274,7 @@ def string_speakers():
 
 
 def fronts():
-    """A row for each way to clean soundscapes before they are detected in, for a network that learnt from such clips."""
+    """A row for each way to clean soundscapes, for a network that learnt from clips cleaned alike."""
     rows = []
     for name, feature in {"as they are": features.log_mel, "after Wiener's filter": _cleaned}.items():
         found = kept(f"front-{name.replace(' ', '-').replace(chr(39), '')}", lambda feature=feature: _detected(feature))
