@@ -106,6 +106,12 @@ def test_a_damaged_label_track_is_named_with_its_line(tmp_path, content, says):
         detection.read_labels(tmp_path / "l.txt")
 
 
+def test_a_point_label_is_told_what_it_lacks(tmp_path):
+    (tmp_path / "l.txt").write_text("1.0\t2.0\tdog\n3.5\t3.5\tbell\n")
+    with pytest.raises(ValueError, match=r"line 2: An event ends after it begins"):
+        detection.read_labels(tmp_path / "l.txt")
+
+
 def test_a_label_track_that_is_not_there_or_no_text_is_named(tmp_path):
     (tmp_path / "l.txt").write_bytes(b"\xff\xfe\x00\xd8" * 4)
     for name in ("absent.txt", "l.txt", "."):
@@ -409,7 +415,7 @@ def test_frames_of_a_recipe_are_the_events_of_its_corpus(tmp_path, monkeypatch):
     monkeypatch.setenv("AUDIOLAB_HOME", str(tmp_path))
     corpus = scenes.soundscapes(n=10)
     x, y = detecting.clips(corpus, "train")
-    assert x.shape[0] == y.shape[0] == 7 and y.shape[1] == -(-x.shape[3] // 4)
+    assert x.shape[0] == y.shape[0] == 7 and x.shape[3] == 1000 and y.shape[1] == 250
     first = corpus.split("train").sidecar("events")
     first = first[first.path == corpus.split("train").table.path[0]]
     seconds = (first.offset.clip(upper=10) - first.onset).groupby(first.label).sum()
@@ -441,6 +447,15 @@ def test_units_do_not_matter_and_few_clips_suffice():
     x, other = rng.normal(size=(10, 30)), rng.normal(size=(5, 30))
     scale = 10.0 ** rng.uniform(-6, 6, 30)
     assert np.allclose(detection.Normal(x).distance(other), detection.Normal(x * scale).distance(other * scale))
+
+
+def test_what_never_varied_says_nothing():
+    rng = np.random.default_rng(0)
+    x, other = rng.normal(size=(50, 4)), rng.normal(size=(5, 4))
+    x[:, 2] = 0
+    with_it, without = detection.Normal(x), detection.Normal(np.delete(x, 2, axis=1))
+    other[:, 2] = 0.001
+    assert with_it.distance(other) == pytest.approx(without.distance(np.delete(other, 2, axis=1)), rel=0.05)
 
 
 @pytest.mark.parametrize("x", [np.zeros((1, 3)), np.zeros(3), np.full((4, 2), np.nan)])

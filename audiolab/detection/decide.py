@@ -141,6 +141,7 @@ def tuned(p, truth, hop, *, lows=(1.0, 0.6, 0.3), smooths=(1, 5, 9, 15), highs=H
 
     Taught in: notebooks/11_event_detection.ipynb, "Where does one draw the line?"
     """
+    highs = np.asarray(highs)
     wanted, events, best = segments(truth, hop), _in_clips(truth, hop), (-1.0, None)
     for smooth in smooths:
         smoothed = np.stack([median_filter(clip, smooth) for clip in p])

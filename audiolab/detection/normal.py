@@ -28,9 +28,10 @@ class Normal:
 
         if np.ndim(x) != 2 or len(x) < 2 or not np.isfinite(x).all():
             raise ValueError("What is usual takes two clips at least, an array [clips, features] of numbers.")
-        self._scale = np.std(x, axis=0) + 1e-12                 # so that no unit of measurement counts more
-        self._cloud = LedoitWolf().fit(x / self._scale)
+        self._varies = np.std(x, axis=0) > 0                    # what never varies says nothing
+        self._scale = np.std(x, axis=0)[self._varies]           # so that no unit of measurement counts more
+        self._cloud = LedoitWolf().fit(x[:, self._varies] / self._scale)
 
     def distance(self, x):
-        """How far each clip is from the usual: [clips, features] to [clips]; about √features for one that belongs."""
-        return np.sqrt(self._cloud.mahalanobis(np.asarray(x) / self._scale))
+        """How far each clip is from the usual: [clips, features] to [clips]."""
+        return np.sqrt(self._cloud.mahalanobis(np.asarray(x)[:, self._varies] / self._scale))

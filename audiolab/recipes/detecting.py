@@ -75,7 +75,7 @@ def at_another_level(x, generator):
 
 
 def overlaid(x, y, generator):
-    """Every second clip with another one on top: magnitudes are added, and what occurs in either occurs.
+    """Every second clip with another one on top: powers are added, and what occurs in either occurs.
 
     As mixup, but for sounds, which add up: the labels are not weighed, they are joined. Clips without labels, those
     with -1 for 0 and 1, meet their like.
@@ -181,14 +181,15 @@ def clips(corpus, split, n_jobs=1, feature=features.log_mel):
     Returns
     -------
     x : torch.Tensor, shape [clips, 1, mel, time], float32
-    y : torch.Tensor, shape [clips, ceil(time / 4), classes], float32
+    y : torch.Tensor, shape [clips, time / 4, classes], float32
         1 where a class of `audiolab.corpora.scenes.CLASSES` sounds.
 
     Taught in: notebooks/11_event_detection.ipynb, "What sounds when?"
     """
     part = features.extract(corpus, feature, n_jobs=n_jobs).split(split)
-    x = torch.stack([torch.from_numpy(picture)[None] for picture, _, _ in part])
-    events, frames = corpus.split(split).sidecar("events"), -(-x.shape[3] // detect.STRIDE)
+    frames = min(part.table.frames) // detect.STRIDE            # whole ones: the last column is centred on the end
+    x = torch.stack([torch.from_numpy(picture[None, :, : frames * detect.STRIDE]) for picture, _, _ in part])
+    events = corpus.split(split).sidecar("events")
     grids = [detection.to_frames(events[events.path == path], scenes.CLASSES, frames, HOP)
              for path in corpus.split(split).table.path]
     return x, torch.from_numpy(np.stack(grids)).float()
@@ -302,8 +303,9 @@ def train(name, recipe, n_jobs, progress):
 
 def _known_by(recipe):
     """What stands for a recipe in the name of its state, so that another one does not go on from it."""
-    functions = "".join(map(inspect.getsource, (overlaid, recipe.heard, twice)))
-    return digest(repr((recipe.model.__name__, recipe.epochs, recipe.taught, recipe.fit)) + functions)[:8]
+    functions = (clips, turned, at_another_level, overlaid, hidden, recipe.heard, recipe.told, twice)
+    options = (recipe.model.__name__, recipe.epochs, recipe.taught, recipe.fit, SHIFT, LABELLED)
+    return digest(repr(options) + "".join(map(inspect.getsource, functions)))[:8]
 
 
 def judged(model, parts, corpus):
