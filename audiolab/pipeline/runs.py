@@ -217,5 +217,5 @@ def _in_words(plan):
         reason = "is the disk full?"
     else:
         return
-    raise PlanError(f"{str(folder(plan))!r} cannot be written ({reason}): make room, or check its permissions, and call "
-                    "again. What was finished is kept.")
+    raise PlanError(f"{str(folder(plan))!r} cannot be written ({reason}): make room, or check its permissions, and "
+                    "call again. What was finished is kept.")

@@ -112,7 +112,8 @@ def collect(plan, done, out, team):
     counts = table.label.value_counts().sort_index()
     rates = sorted(set(map(int, looked.sr[good])))
     if len(rates) > 1:
-        out.notes.append(f"Sampling rates are mixed: {', '.join(f'{(looked.sr[good] == sr).sum()} clips of {sr} Hz' for sr in rates)}.")
+        each = ", ".join(f"{(looked.sr[good] == sr).sum()} clips of {sr} Hz" for sr in rates)
+        out.notes.append(f"Sampling rates are mixed: {each}.")
     out.says = ", ".join(f"{n} {label}" for label, n in counts.items()) + f"; {len(aside)} files set aside"
     out.numbers = {"root": str(clips.root) if plan.own else _from(out, clips.root),
                    "labels": list(counts.index), "clips": len(table), "set_aside": len(aside),
@@ -189,7 +190,8 @@ def preprocess(plan, done, out, team):
     if len(found["rates"]) > 1:
         out.notes.append(f"Clips of {', '.join(map(str, found['rates']))} Hz were brought to {sr} Hz.")
     broken = sum(not set(filter(None, problem.split(", "))) <= HARMLESS for problem in looked.problem)
-    out.says = f"{len(clips)} clips of {plan.seconds:g} s at {sr} Hz" if plan.preprocess else f"left as they are, {sr} Hz"
+    shape = f"of {plan.seconds:g} s at {sr} Hz" if plan.preprocess else f"as they came, at {sr} Hz"
+    out.says = f"{len(clips)} clips {shape}"
     root = _from(out, clips.root) if plan.preprocess or not plan.own else str(clips.root)
     out.numbers = {**found, "root": root, "clips": len(clips), "sr": sr, "broken": broken, "pictures": "pictures",
                    "files": ["clips.csv", "pictures/features.npy"]}
@@ -357,7 +359,8 @@ def train(plan, done, out, team):
     out.says = f"{plan.folds} networks and a last one of {models.size(model):,} parameters, {plan.epochs} epochs"
     out.numbers = {"said": said.astype(float).round(6).tolist(), "truth": y.tolist(), "kept": _from(out, kept),
                    "parameters": models.size(model), "loss_left": left, "processes": team.size,
-                   "files": ["model.safetensors", *(f"{_from(out, kept)}/fold-{k}.safetensors" for k in range(plan.folds))]}
+                   "files": ["model.safetensors",
+                             *(f"{_from(out, kept)}/fold-{k}.safetensors" for k in range(plan.folds))]}
     out.grade("loss of the last epoch as a share of the first's", left, at_most=0.8)
     if team.lead:
         curves = {f"fold {k + 1}": lost for k, lost in enumerate(losses[:3])} | {"all clips": last}
@@ -421,8 +424,9 @@ def int8(plan, done, out, team):
     x, y = _tensors(plan, done["denoise"])
     fold, n_classes = np.array(done["split"]["fold"]), len(done["denoise"]["labels"])
     asked = torch.stack([x, *(_version(x, seed) for seed in range(VERSIONS))])              # [version, clip, …]
-    said = np.zeros((2, *asked.shape[:2]), int)                                 # [float or whole numbers, version, clip]
-    for k, model, _ in folds.fold_models(plan, x, y, fold, n_classes, done["train"].folder / done["train"]["kept"], team):
+    said = np.zeros((2, *asked.shape[:2]), int)                                 # [float or 8 bits, version, clip]
+    kept = done["train"].folder / done["train"]["kept"]
+    for k, model, _ in folds.fold_models(plan, x, y, fold, n_classes, kept, team):
         train, held = torch.from_numpy(fold != k), np.flatnonzero(fold == k)
         files = out.folder / f"fold-{k}.onnx", out.folder / f"fold-{k}-int8.onnx"
         _exported(model, x[train], *files)
@@ -470,8 +474,9 @@ def profile(plan, done, out, team):
     costs = edge.count(opened(plan, done), x[:1])
     clips, listener = _clips(done["denoise"]), _listener(plan, done)
     second = np.resize(clips[0][0], listener.sr)
-    call = Second(listener, second, listener.sr // 50)
-    times = {name: edge.simulate(edge.device(name), call, repeats=200).timing for name in BOARDS}
+    call = Second(listener, second, listener.sr // 10)
+    slower = edge.simulate(edge.device(BOARDS[0]), call, repeats=200)
+    times = {name: slower.on(edge.device(name)).timing for name in BOARDS}
     out.numbers = {"parameters": costs.parameters, "macs": costs.macs, "macs_per_second": round(costs.macs / HOP),
                    "bytes": done["int8"]["bytes"][1], "peak": costs.peak,
                    "ms": {name: {f"p{q}": 1000 * timing.percentile(q) for q in (50, 95, 99)}
@@ -509,10 +514,10 @@ def stream(plan, done, out, team):
     listener(np.zeros(0, np.float32)), listener._runner         # opened before the clock starts
     while at < len(y):
         block = y[at : at + rng.integers(1, sr // 10)]
-        begin = time.perf_counter()
+        begin = time.process_time()                             # of this process alone, however busy the machine is
         microphone.write(block)
         found.extend(listener(microphone.read(sr)))
-        seconds[2 * at // sr] += time.perf_counter() - begin
+        seconds[2 * at // sr] += time.process_time() - begin
         at += len(block)
     found, whole = np.array(found), offline(listener.file, y, sr, plan.seconds, listener.clean)
     if found.shape != whole.shape:
@@ -599,8 +604,8 @@ It {about['title']}: a {about['class']} of {about['parameters']:,} parameters th
 **Clips.** {about['clips']} of {about['groups']} recordings ({about['corpus']}); {about['set_aside']} files set aside.
 Licence: {about['licence']}.
 
-**Worth.** Macro-F1 {score['macro_f1']:.3f} over {about['recipe']['folds']} folds, 95 % interval {low:.2f} to {high:.2f}.
-In 8 bits it loses {score['int8_points_lost']:.2f} points; {score['int8_answers_changed']} answers change.
+**Worth.** Macro-F1 {score['macro_f1']:.3f} over {about['recipe']['folds']} folds, 95 % interval {low:.2f} to
+{high:.2f}. In 8 bits it loses {score['int8_points_lost']:.2f} points; {score['int8_answers_changed']} answers change.
 
 **Costs.** {costs['macs'] / 1e6:.1f} million multiply-accumulates a decision, {costs['bytes'] / 1000:.0f} kB.
 
