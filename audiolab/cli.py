@@ -69,8 +69,8 @@ def _parser():
     written.add_argument("folder", nargs="?", help="for the program, made when missing (work/c/NAME)")
     marked = command(_nbgrader, "nbgrader", "put a chapter into an nbgrader course", "a chapter, such as 01")
     marked.add_argument("folder", help="of that course, made when missing")
-    pipeline = commands.add_parser(
-        "pipeline", help="go from forty clips to a detector, by a plan").add_subparsers(metavar="command", required=True)
+    pipeline = commands.add_parser("pipeline", help="go from forty clips to a detector, by a plan").add_subparsers(
+        metavar="command", required=True)
     for run, name, help in (
         (_pipeline_new, "new", "write a plan with all settings"),
         (_pipeline_run, "run", "follow a plan; what is done already is kept"),

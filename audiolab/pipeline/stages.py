@@ -474,11 +474,12 @@ def profile(plan, done, out, team):
     costs = edge.count(opened(plan, done), x[:1])
     clips, listener = _clips(done["denoise"]), _listener(plan, done)
     second = np.resize(clips[0][0], listener.sr)
-    call = Second(listener, second, listener.sr // 10)
+    call = Second(listener, second, round(HOP * listener.sr))   # a block for each decision
     slower = edge.simulate(edge.device(BOARDS[0]), call, repeats=200)
     times = {name: slower.on(edge.device(name)).timing for name in BOARDS}
     out.numbers = {"parameters": costs.parameters, "macs": costs.macs, "macs_per_second": round(costs.macs / HOP),
                    "bytes": done["int8"]["bytes"][1], "peak": costs.peak,
+                   "ratio": {name: slower.on(edge.device(name)).ratio for name in BOARDS},
                    "ms": {name: {f"p{q}": 1000 * timing.percentile(q) for q in (50, 95, 99)}
                           for name, timing in times.items()}}
     out.says = f"{costs.parameters:,} parameters, {costs.macs / 1e6:.1f} million MACs a decision; " + "; ".join(
@@ -605,7 +606,7 @@ It {about['title']}: a {about['class']} of {about['parameters']:,} parameters th
 Licence: {about['licence']}.
 
 **Worth.** Macro-F1 {score['macro_f1']:.3f} over {about['recipe']['folds']} folds, 95 % interval {low:.2f} to
-{high:.2f}. In 8 bits it loses {score['int8_points_lost']:.2f} points; {score['int8_answers_changed']} answers change.
+{high:.2f}. In 8 bits it has {-score['int8_points_lost']:+.2f} points; {score['int8_answers_changed']} answers change.
 
 **Costs.** {costs['macs'] / 1e6:.1f} million multiply-accumulates a decision, {costs['bytes'] / 1000:.0f} kB.
 
