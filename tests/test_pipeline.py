@@ -67,6 +67,9 @@ def test_stages_are_done_once_and_graded(own, home, tmp_path):
     assert done["collect"]["clips"] == 8 and done["preprocess"]["broken"] == 0
     assert sum(map(sum, json.loads(json.dumps(done["train"]["said"])))) == pytest.approx(8, abs=1e-3)
     root = home / "data" / "runs" / "pipeline" / "own"
+    page = (root / "report.html").read_text("utf-8")
+    assert not re.search(r'(src|href)="(?!data:|#)', page)     # no other address
+    assert page.count("<img alt=") == page.count("<img ") >= 6 and "data:audio/mpeg" in page
     before = written(root)
     assert pipeline.run(own, until="evaluate")["evaluate"].numbers == done["evaluate"].numbers
     assert written(root) == before                              # nothing was done again
@@ -76,9 +79,6 @@ def test_stages_are_done_once_and_graded(own, home, tmp_path):
     audio.save(tmp_path / "clips" / "low" / "new.wav", np.full(9000, 0.1, np.float32) * synth.tone(250, 9000 / SR, SR),
                SR)
     assert pipeline.shown(own).missing == tuple(STAGES)         # another clip, and all is to be done
-    pages = (root / "report.html").read_text("utf-8")
-    assert not re.search(r'(src|href)="(?!data:|#)', pages)     # no other address
-    assert pages.count("<img alt=") == pages.count("<img ") >= 6 and "data:audio/mpeg" in pages
 
 
 def test_a_result_shows_and_verifies_in_a_notebook(own, shell, capsys):
@@ -239,14 +239,13 @@ def test_a_stream_in_any_blocks_decides_as_the_whole(exported, clean):
     rng = np.random.default_rng(1)
     y = 0.1 * rng.normal(size=4 * SR + 123).astype(np.float32)
     whole = listen.offline(exported, y, SR, 0.5, clean)
-    for most in (2, 5000, 40000) if not clean else (5000,):
+    for most in (700, 5000, 40000)[: 1 if clean else 3]:
         listener, found, at = pipeline.Listener(exported, SR, 0.5, clean), [], 0
         while at < len(y):
-            n = most if most == 2 else int(rng.integers(1, most))
-            n = 700 if most == 2 else n
-            found.extend(listener(y[at : at + n]))
-            at += n
-        assert len(found) == len(whole) == 8
+            block = y[at : at + rng.integers(1, most)]
+            found.extend(listener(block))
+            at += len(block)
+        assert len(found) == len(whole) == (8 if clean else 7)  # the last column waits for samples that do not come
         np.testing.assert_allclose(np.array(found), whole, atol=1e-5)
 
 
@@ -381,14 +380,24 @@ def test_two_processes_refuse_in_one_line(plan, home):
     assert done.returncode and done.stderr.count("audiolab: corpus: the class 'high' has 4 clips") == 1
 
 
+def kill_once(found, pid):
+    """End a process as soon as there is something to be lost."""
+    until = time.monotonic() + 120
+    while not found() and time.monotonic() < until:
+        time.sleep(0.005)
+    os.kill(pid, signal.SIGKILL)
+
+
 @pytest.mark.slow
 def test_a_dask_cluster_prepares_the_same_clips_also_when_a_worker_dies(own, home, tmp_path):
     distributed = pytest.importorskip("distributed")
+    tones(tmp_path / "clips", n=60)
     here = pipeline.run(own | {"name": "here"}, until="preprocess")
+    root = home / "data" / "runs" / "pipeline" / "there"
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None,
                                   local_directory=str(tmp_path / "dask")) as cluster:
         doomed = next(iter(cluster.workers.values())).process.pid
-        killer = threading.Timer(0.3, os.kill, (doomed, signal.SIGKILL))
+        killer = threading.Thread(target=kill_once, args=(lambda: list(root.glob("02-*/.clips.making/*/*")), doomed))
         killer.start()
         there = pipeline.run(own | {"name": "there", "cluster": cluster.scheduler_address}, until="preprocess")
         killer.join()
