@@ -264,7 +264,7 @@ def finished(tmp_path_factory):
 
 @pytest.mark.slow
 def test_a_small_run_from_end_to_end(finished):
-    plan, done = finished
+    _, done = finished
     assert not done.missing and done["stream"]["differ"] == 0
     assert set(done["profile"]["ms"]) == {"Raspberry Pi 4", "Raspberry Pi 5"}
     card = json.loads((done["card"].folder / "card.json").read_text("utf-8"))

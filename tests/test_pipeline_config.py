@@ -77,7 +77,7 @@ def test_no_file_no_text_and_no_stage(tmp_path, capsys):
     assert "cannot be read" in capsys.readouterr().err
     assert cli.main(["pipeline", "show", str(tmp_path)]) == 2
     assert "cannot be read" in capsys.readouterr().err
-    with pytest.raises(PlanError, match="There is no stage 'splits'. There are collect, preprocess"):
+    with pytest.raises(PlanError, match=r"There is no stage 'splits'\. There are collect, preprocess"):
         pipeline.run({}, until="splits")
 
 
