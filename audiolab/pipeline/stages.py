@@ -281,7 +281,8 @@ def denoise(plan, done, out, team):
     by_fold = [metrics.macro_f1(y.numpy()[fold == k], said[1][fold == k])
                - metrics.macro_f1(y.numpy()[fold == k], said[0][fold == k]) for k in range(plan.folds)]
     out.draw("gain.png", lambda: plots.intervals(
-        {"cleaned, less as it was": by_fold}, [gain], [low], [high], x_label="difference of macro-F1",
+        {f"{plan.folds} folds": by_fold, "all clips": []}, [np.nan, gain], [np.nan, low], [np.nan, high],
+        x_label="macro-F1 of cleaned clips, less that of clips as they were",
         title="Does cleaning help?", alt=f"The difference of macro-F1 is {gain:+.2f}, its interval {low:+.2f} to "
         f"{high:+.2f}; single folds lie around it."))
 
@@ -307,11 +308,13 @@ def split(plan, done, out, team):
     out.numbers = {"fold": fold.tolist(), "shared": shared, "least": int(counts.min().min()), "files": ["folds.csv"]}
     out.grade("groups in two folds", shared, close_to=0, tol=0)
     out.grade("clips of a class in a fold", counts.min().min(), at_least=1)
+    number = np.array([clips.labels.index(label) for label in clips.table.label])
     out.draw("folds.png", lambda: plots.matrices(
-        {"clips": counts.to_numpy().astype(float)}, x_label="fold", y_label="class", label="clips",
-        rows=dict(enumerate(counts.index)), columns={k: str(k + 1) for k in range(plan.folds)},
-        title="Every class is in every fold", alt=f"A matrix of {len(counts)} classes and {plan.folds} folds: "
-        f"{counts.min().min()} to {counts.max().max()} clips in each cell."))
+        {"": np.where(fold == np.arange(plan.folds)[:, None], 1.0 + number, 0.0)}, x_label="clip", y_label="fold",
+        label="class; 0: in another fold", rows={k: str(k + 1) for k in range(plan.folds)},
+        title="Every clip is asked once, and every class in every fold",
+        alt=f"A matrix of {plan.folds} folds and {len(clips)} clips: each clip is in one fold, and of each class "
+            f"{counts.min().min()} to {counts.max().max()} are in a fold."))
 
 
 # ---------------------------------------------------------------------------------------- augment
@@ -366,7 +369,7 @@ def train(plan, done, out, team):
         curves = {f"fold {k + 1}": lost for k, lost in enumerate(losses[:-1][:3])} | {"all clips": losses[-1]}
         out.draw("losses.png", lambda: plots.lines(
             np.arange(1, plan.epochs + 1), {name: np.array(lost) for name, lost in curves.items()}, x_label="epoch",
-            y_label="cross entropy, on augmented clips", title="What the networks still get wrong",
+            y_label="cross entropy", title="What the networks still get wrong, of clips as they are augmented",
             alt=f"The losses of some folds and of the last network fall to {100 * left:.0f} % of the first epoch's."))
 
 
