@@ -363,14 +363,19 @@ def test_a_kill_in_training_loses_no_finished_epoch(plan, home):
 
 @pytest.mark.slow
 def test_two_processes_share_a_run(plan, home):
-    file = plan(epochs=2)
-    done = subprocess.run(command("run", str(file), "--until", "evaluate", launcher=two_processes()),
-                          env=environment(home), capture_output=True, text=True, timeout=300)
-    assert done.returncode in (0, 1) and "Report:" in done.stdout, done.stderr[-2000:]
-    assert done.stdout.count("collect ") == 1                   # one speaks, one works
-    found = pipeline.shown(file)
-    assert found["train"]["processes"] == 2 and found["evaluate"]["clips"] == 8
-    assert pipeline.run(file, until="evaluate")["train"]["processes"] == 2      # what they made is what one finds
+    together = plan(epochs=2)
+    alone = plan(epochs=2, name="alone").rename(together.with_name("alone.yaml"))
+    plan(epochs=2)
+    for file, launcher in ((together, two_processes()), (alone, ())):
+        done = subprocess.run(command("run", str(file), "--until", "int8", launcher=launcher),
+                              env=environment(home), capture_output=True, text=True, timeout=300)
+        assert done.returncode in (0, 1) and "Report:" in done.stdout, done.stderr[-2000:]
+        assert done.stdout.count("collect ") == 1               # one speaks
+    two, one = pipeline.shown(together), pipeline.shown(alone)
+    for stage in ("train", "evaluate", "int8"):
+        assert two[stage].numbers == one[stage].numbers         # to the digit, whoever trained which fold
+    weights = [(found["train"].folder / "model.safetensors").read_bytes() for found in (two, one)]
+    assert weights[0] == weights[1]
 
 
 @pytest.mark.slow

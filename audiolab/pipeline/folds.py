@@ -1,15 +1,17 @@
 """Trainings that outlive an interruption: each fold is kept when it is done, and one that is cut off goes on."""
 
-import functools
 import hashlib
+import inspect
 import json
+from importlib.metadata import version
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from .. import models, paths, recipes, training
 from ..corpus import digest
+from .config import VERSION
+from .team import kind
 
 BATCH, LR = 8, 3e-3                         # of chapter 06's forty clips
 
@@ -24,7 +26,22 @@ def network(plan, n_mels, n_classes):
     return models.CNN(n_mels, n_classes, channels=(16, 24, 32, 32))
 
 
-def trained(plan, x, y, n_classes, number, file, team):
+def circumstances(plan):
+    """What a training depends on besides the clips and the settings of its stage, as text, for keys.
+
+    That is the recipe (clips in a batch, learning rate, how clips are changed), the kind of device, and the versions
+    of PyTorch and of this package. It does not see the processor, the number of threads or the versions of other
+    libraries, which move the last digits; nor the code of networks and training loop, for which `VERSION` stands.
+    How many processes share the folds is not in it: each network is trained by one, and comes out the same.
+
+    Taught in: notebooks/15_capstone.ipynb, "What if it is cut off?"
+    """
+    changes = [inspect.getsource(one) for one in (recipes.retuned, recipes.hidden, recipes.naming._risen)]
+    return json.dumps([VERSION, BATCH, LR, changes if plan.augment else [], kind(plan.device), torch.__version__,
+                       version("audiolab")])
+
+
+def trained(plan, x, y, n_classes, number, file):
     """Train a network, go on with one that was cut off, or open one that is done.
 
     Parameters
@@ -36,7 +53,6 @@ def trained(plan, x, y, n_classes, number, file, team):
         The number tells this training's chance from that of others.
     file : pathlib.Path
         Weights are kept there as ``.safetensors``, losses as ``.json``, and until it is done its state as ``.pt``.
-    team : Team
 
     Returns
     -------
@@ -54,25 +70,21 @@ def trained(plan, x, y, n_classes, number, file, team):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = network(plan, x.shape[2], n_classes)
-    if not team.once(about.exists):
+    if not about.exists():
         history = training.fit(
             model, (x, y), loss=torch.nn.CrossEntropyLoss(), epochs=plan.epochs, batch_size=BATCH, lr=LR, seed=seed,
             augment=recipes.retuned if plan.augment else None, resume=state, progress=False)
-
-        def keep():
-            with paths.replacing(weights) as tmp:
-                save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, tmp)
-            with paths.replacing(about) as tmp:                 # last: where it stands, the training is done
-                tmp.write_text(json.dumps([row["loss"] for row in history.rows]), "utf-8")
-            state.unlink(missing_ok=True)
-
-        team.once(keep)
+        with paths.replacing(weights) as tmp:
+            save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, tmp)
+        with paths.replacing(about) as tmp:                     # last: where it stands, the training is done
+            tmp.write_text(json.dumps([row["loss"] for row in history.rows]), "utf-8")
+        state.unlink(missing_ok=True)
     model = model.cpu()
     model.load_state_dict(load_file(weights))
     return model.eval(), json.loads(about.read_text("utf-8"))
 
 
-def cross_validated(plan, x, y, fold, n_classes, root, team):
+def cross_validated(plan, x, y, fold, n_classes, root, team, whole=None):
     """Ask each clip of a network that was trained on the other folds.
 
     Parameters
@@ -86,30 +98,37 @@ def cross_validated(plan, x, y, fold, n_classes, root, team):
         The folds are kept in a folder within it whose name stands for clips, folds and settings, so that the same
         question is not trained for twice.
     team : Team
+        Its processes take a fold each, one after the other.
+    whole : pathlib.Path, optional
+        Where a network of all clips is kept, trained besides as if it were one fold more.
 
     Returns
     -------
     probabilities : np.ndarray, shape [clips, classes]
     losses : list of list of float
-        Of each fold and epoch.
+        Of each fold and epoch; those of `whole` last.
     kept : pathlib.Path
-        Where its networks lie, for `fold_models`.
+        Where the networks of the folds lie, for `fold_model`.
 
     Taught in: notebooks/15_capstone.ipynb, "Who judges forty clips?"
     """
-    settings = [plan.network, plan.epochs, plan.augment, plan.seed, y.tolist(), fold.tolist()]
+    settings = [circumstances(plan), plan.network, plan.epochs, plan.augment, plan.seed, y.tolist(), fold.tolist()]
     kept = root / digest(hashlib.sha256(x.numpy().tobytes()).hexdigest() + json.dumps(settings))
-    found, losses = np.zeros((len(x), n_classes), np.float32), []
-    for k, model, lost in fold_models(plan, x, y, fold, n_classes, kept, team):
-        found[fold == k] = training.predict(model, x[fold == k]).softmax(dim=1).numpy()
-        losses.append(lost)
-    return found, losses, kept
+
+    def work(k):
+        if k == plan.folds:
+            return None, trained(plan, x, y, n_classes, k, whole)[1]
+        model, lost = fold_model(plan, x, y, fold, n_classes, kept, k)
+        return training.predict(model, x[fold == k]).softmax(dim=1).numpy(), lost
+
+    found = np.zeros((len(x), n_classes), np.float32)
+    answers = team.share(work, plan.folds + (whole is not None), f"{plan.folds} folds")
+    for k in range(plan.folds):
+        found[fold == k] = answers[k][0]
+    return found, [lost for _, lost in answers], kept
 
 
-def fold_models(plan, x, y, fold, n_classes, kept, team):
-    """The network of each fold, trained or opened: yields the fold's number, the network, its losses."""
-    train = functools.partial(trained, plan, n_classes=n_classes, team=team)
-    for k in tqdm(range(plan.folds), f"{plan.folds} folds", unit="fold", delay=2, disable=not team.lead):
-        at = torch.from_numpy(np.flatnonzero(fold != k))
-        model, losses = train(x[at], y[at], number=k, file=kept / f"fold-{k}")
-        yield k, model, losses
+def fold_model(plan, x, y, fold, n_classes, kept, k):
+    """The network that was, or now is, trained without fold `k`; and its losses."""
+    at = torch.from_numpy(np.flatnonzero(fold != k))
+    return trained(plan, x[at], y[at], n_classes, k, kept / f"fold-{k}")

@@ -84,16 +84,15 @@ def run(source=None, until=None, say=None):
         raise PlanError(f"There is no stage {until!r}. There are {', '.join(STAGES)}.")
     names = list(STAGES)[: 1 + list(STAGES).index(until)] if until else list(STAGES)
     done = {}
-    with device(plan.device):
-        team = Team()
-        with _alone(plan, team), _in_words(plan):
-            known = team.once(lambda: keys(plan))
-            for name in names:
-                done[name] = _stage(STAGES[name], plan, done, known[name], team)
-                if say and team.lead:
-                    say(report.line(done[name]))
-            everything = Report(plan, _found(plan, known) | done)
-            team.once(lambda: report.write(everything, folder(plan) / "report.html"))
+    team = Team()
+    with device(plan.device), _alone(plan, team), _in_words(plan):
+        known = team.once(lambda: keys(plan))
+        for name in names:
+            done[name] = _stage(STAGES[name], plan, done, known[name], team)
+            if say and team.lead:
+                say(report.line(done[name]))
+        everything = Report(plan, _found(plan, known) | done)
+        team.once(lambda: report.write(everything, folder(plan) / "report.html"))
     return Report(plan, done)
 
 

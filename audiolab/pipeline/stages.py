@@ -22,11 +22,10 @@ from ..corpus import Corpus, digest, make, read_table, recordings, write_table
 from ..features.mel import SILENCE
 from ..stream import RingBuffer
 from . import folds
-from .config import PlanError
+from .config import VERSION, PlanError
 from .listen import HOP, Listener, Second, cleaned, offline
 from .team import workers
 
-VERSION = 1                                 # raise it when a stage gives other results, so that all is done anew
 SR = 16000                                  # of the clips after preprocessing
 HARMLESS = {"clipped", "wrong extension"}   # faults with which a clip may pass: named, and used
 GOAL = 0.85                                 # least macro-F1
@@ -356,17 +355,18 @@ def train(plan, done, out, team):
     """
     x, y = _tensors(plan, done["denoise"])
     fold, labels = np.array(done["split"]["fold"]), done["denoise"]["labels"]
-    said, losses, kept = folds.cross_validated(plan, x, y, fold, len(labels), out.folder.parent / "folds", team)
-    model, last = folds.trained(plan, x, y, len(labels), plan.folds, out.folder / "model", team)
-    left = float(np.mean([lost[-1] / lost[0] for lost in (*losses, last)]))
-    out.says = f"{plan.folds} networks and a last one of {models.size(model):,} parameters, {plan.epochs} epochs"
+    said, losses, kept = folds.cross_validated(plan, x, y, fold, len(labels), out.folder.parent / "folds", team,
+                                               whole=out.folder / "model")
+    size = models.size(folds.network(plan, x.shape[2], len(labels)))
+    left = float(np.mean([lost[-1] / lost[0] for lost in losses]))
+    out.says = f"{plan.folds} networks and a last one of {size:,} parameters, {plan.epochs} epochs"
     out.numbers = {"said": said.astype(float).round(6).tolist(), "truth": y.tolist(), "kept": _from(out, kept),
-                   "parameters": models.size(model), "loss_left": left, "processes": team.size,
+                   "parameters": size, "loss_left": left,
                    "files": ["model.safetensors",
                              *(f"{_from(out, kept)}/fold-{k}.safetensors" for k in range(plan.folds))]}
     out.grade("loss of the last epoch as a share of the first's", left, at_most=0.8)
     if team.lead:
-        curves = {f"fold {k + 1}": lost for k, lost in enumerate(losses[:3])} | {"all clips": last}
+        curves = {f"fold {k + 1}": lost for k, lost in enumerate(losses[:-1][:3])} | {"all clips": losses[-1]}
         out.draw("losses.png", lambda: plots.lines(
             np.arange(1, plan.epochs + 1), {name: np.array(lost) for name, lost in curves.items()}, x_label="epoch",
             y_label="cross entropy", title="What the networks still get wrong, of clips as they are augmented",
@@ -429,14 +429,21 @@ def int8(plan, done, out, team):
     asked = torch.stack([x, *(_version(x, seed) for seed in range(VERSIONS))])              # [version, clip, …]
     said = np.zeros((2, *asked.shape[:2]), int)                                 # [float or 8 bits, version, clip]
     kept = done["train"].folder / done["train"]["kept"]
-    for k, model, _ in folds.fold_models(plan, x, y, fold, n_classes, kept, team):
-        train, held = torch.from_numpy(fold != k), np.flatnonzero(fold == k)
+
+    def work(k):
+        model, _ = folds.fold_model(plan, x, y, fold, n_classes, kept, k)
         files = out.folder / f"fold-{k}.onnx", out.folder / f"fold-{k}-int8.onnx"
-        _exported(model, x[train], *files)
-        pictures = asked[:, held].flatten(0, 1)
-        for kind, file in enumerate(files):
-            said[kind][:, held] = compress.Runner(file)(pictures).argmax(dim=1).reshape(len(asked), -1)
+        _exported(model, x[torch.from_numpy(fold != k)], *files)
+        pictures = asked[:, np.flatnonzero(fold == k)].flatten(0, 1)
+        answers = [compress.Runner(file)(pictures).argmax(dim=1).reshape(len(asked), -1).numpy() for file in files]
+        for file in files:
             file.unlink()
+        return np.stack(answers)
+
+    for k, answers in enumerate(team.share(work, plan.folds, "8 bits, fold by fold")):
+        said[:, :, fold == k] = answers
+    if not team.lead:
+        return
     whole, small = out.folder / "model.onnx", out.folder / "model-int8.onnx"
     model = opened(plan, done)
     sizes = _exported(model, x, whole, small)
@@ -656,12 +663,12 @@ _TRAINING = ("network", "epochs", "augment", "seed", "folds", "seconds")
 STAGES = {stage.name: stage for stage in (
     Stage("collect", collect, (), ("corpus", "folds"), folder_content),
     Stage("preprocess", preprocess, ("collect",), ("preprocess", "seconds")),
-    Stage("denoise", denoise, ("preprocess",), ("denoise", *_TRAINING), together=True),
+    Stage("denoise", denoise, ("preprocess",), ("denoise", *_TRAINING), folds.circumstances, together=True),
     Stage("split", split, ("denoise",), ("folds", "seed")),
     Stage("augment", augment, ("denoise",), ("augment", "seed", "seconds")),
-    Stage("train", train, ("denoise", "split"), _TRAINING, together=True),
+    Stage("train", train, ("denoise", "split"), _TRAINING, folds.circumstances, together=True),
     Stage("evaluate", evaluate, ("denoise", "train")),
-    Stage("int8", int8, ("denoise", "split", "train"), _TRAINING),
+    Stage("int8", int8, ("denoise", "split", "train"), _TRAINING, together=True),
     Stage("profile", profile, ("denoise", "train", "int8"), _TRAINING),
     Stage("stream", stream, ("denoise", "int8"), ("seconds", "seed")),
     Stage("card", card, ("collect", "denoise", "train", "evaluate", "int8", "profile"), ("name", *_TRAINING)),
@@ -670,6 +677,9 @@ STAGES = {stage.name: stage for stage in (
 
 def keys(plan):
     """What stands for each stage of a plan: its settings, and the keys of all that it needs.
+
+    Your clips count by their content, trainings by `folds.circumstances` besides. A key does not see what that does
+    not see, nor times: a stage that measured a busy machine is kept like any other.
 
     Raises
     ------
