@@ -62,7 +62,7 @@ def test_stages_are_done_once_and_graded(own, home, tmp_path):
     lines = []
     done = pipeline.run(own, until="evaluate", say=lines.append)
     assert list(done) == list(STAGES)[:7] and len(lines) == 7
-    assert all(re.match("[✓✗] ", line) for line in lines)
+    assert all(re.match("[✓✗·] ", line) for line in lines)
     assert done["split"]["shared"] == 0 and done["split"]["least"] == 2 and done["split"].ok
     assert done["collect"]["clips"] == 8 and done["preprocess"]["broken"] == 0
     assert sum(map(sum, json.loads(json.dumps(done["train"]["said"])))) == pytest.approx(8, abs=1e-3)
@@ -123,6 +123,12 @@ def test_a_folder_from_which_nothing_can_be_learnt(own, tmp_path, home):
     (clips / "low" / "0.wav").unlink()
     refused(own, "there is only the class 'high'")
     assert not written(home / "data" / "runs" / "pipeline" / "own")
+
+
+def test_many_clips_of_one_recording_are_one(own, tmp_path):
+    rows = [f"{label}/{i}.wav,{label},{label if label == 'low' else i}" for label in ("high", "low") for i in range(4)]
+    (tmp_path / "clips" / "clips.csv").write_text("\n".join(["path,label,group", *rows]) + "\n")
+    refused(own, r"the class 'low' has 4 clips of 1 recording \(column group\), and nothing could be learnt from it")
 
 
 def test_broken_files_are_set_aside_and_named(own, tmp_path):
@@ -203,6 +209,43 @@ def test_finished_folds_are_not_trained_again(own, monkeypatch):
     monkeypatch.setattr(training, "fit", lambda *args, **options: more.append(options["seed"]) or fit(*args, **options))
     assert pipeline.run(own, until="train")["train"]["parameters"] > 0
     assert calls == [0] and more == [1, 2]                      # the other fold, and the last network
+
+
+@pytest.mark.parametrize(("error", "says"), [
+    (FileNotFoundError(errno.ENOENT, "No such file", "low/3.wav"), "'low/3.wav' is not there any more: put it back"),
+    (ConnectionResetError("closed by peer"), "connection to other processes is lost .closed by peer.: see whether"),
+    (OSError(errno.ENOSPC, "No space left", "/full/x"), "'/full/x' cannot be written .No space left.: make room"),
+])
+def test_what_went_wrong_is_told_in_words(own, monkeypatch, error, says):
+    import dataclasses
+
+    def broken(*_):
+        raise error
+
+    monkeypatch.setitem(STAGES, "preprocess", dataclasses.replace(STAGES["preprocess"], work=broken))
+    refused(own, says)
+
+
+def test_a_number_that_is_measured_anew_is_quoted_anew(own):
+    done = pipeline.run(own, until="preprocess")
+    numbers = done["collect"].numbers
+    done["collect"].numbers = numbers | {"minutes": 7.0}        # as if it had been timed on another day
+    done["collect"].save()
+    assert list(pipeline.shown(own)) == ["collect"]
+    assert pipeline.run(own, until="preprocess")["preprocess"]["minutes"] == 7.0
+
+
+def test_grades_say_how_sure_they_are():
+    result = pipeline.Result("evaluate", "", None)
+    result.grade("macro-F1", 0.925, between=[0.83, 1.0], at_least=0.85)
+    assert result.ok and str(result).endswith("macro-F1 0.925, 0.83 to 1 (at least 0.85: kept, not surely)")
+    result.grade("p99", 50.46, "ms", timing=True, between=[25.23, 100.92], at_most=50)
+    assert result.ok and result.mark == "·" and "50.46, 25.23 to 100.9 ms" in str(result)
+    assert str(result).endswith("(at most 50 ms: missed, not surely, a time: not enforced)")
+    result.grade("p99 elsewhere", 30, "ms", timing=True, between=[15, 60], at_most=50)
+    assert [grade.mark for grade in result.grades] == ["✓", "·", "·"]
+    result.grade("parity", float("nan"), at_most=1)
+    assert not result.ok and result.mark == "✗"
 
 
 def test_two_runs_of_one_name_do_not_meet(own, home):
@@ -413,7 +456,7 @@ def test_a_dask_cluster_prepares_the_same_clips_also_when_a_worker_dies(own, hom
 @pytest.mark.slow
 def test_the_default_run_reaches_its_numbers(home):
     done = pipeline.run({})
-    assert done.ok or all(grade.timing for result in done.values() for grade in result.grades if not grade.holds)
+    assert done.ok                                              # times are not enforced
     assert done["evaluate"]["macro_f1"] >= 0.85 and done["int8"]["points_lost"] <= 1
     assert not done["denoise"]["used"] and done["denoise"]["low"] < 0 < done["denoise"]["high"]
 
