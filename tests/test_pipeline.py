@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from audiolab.pipeline import PlanError, listen, runs
 from audiolab.pipeline.folds import network
 from audiolab.pipeline.stages import STAGES
 from audiolab.pipeline.team import Team
+from audiolab.stream import RingBuffer
 
 SR = 16000
 SMALL = {"seconds": 0.5, "folds": 2, "epochs": 1, "denoise": "never"}
@@ -290,6 +292,52 @@ def test_a_stream_in_any_blocks_decides_as_the_whole(exported, clean):
             at += len(block)
         assert len(found) == len(whole) == (8 if clean else 7)  # the last column waits for samples that do not come
         np.testing.assert_allclose(np.array(found), whole, atol=1e-5)
+
+
+def test_a_constant_does_not_reach_the_network(exported):
+    y = 0.1 * np.random.default_rng(2).normal(size=4 * SR).astype(np.float32)
+    plain, lifted = (pipeline.Listener(exported, SR, 0.5)(one) for one in (y, y + np.float32(0.2)))
+    np.testing.assert_allclose(plain, lifted, atol=1e-5)
+    np.testing.assert_allclose(listen.offline(exported, y + np.float32(0.2), SR, 0.5), lifted, atol=1e-5)
+    raw = [pipeline.Listener(exported, SR, 0.5, highpass=False)(one) for one in (y, y + np.float32(0.2))]
+    assert np.abs(raw[0] - raw[1]).max() > 3e-4                 # which it would, and by more after training
+
+
+def test_a_listener_notices_what_it_has_missed(exported):
+    y = 0.1 * np.random.default_rng(3).normal(size=3 * SR).astype(np.float32)
+    listener, microphone = pipeline.Listener(exported, SR, 0.5), RingBuffer(SR)
+    microphone.write(y[:SR])
+    assert len(listener.follow(microphone)) == 1 and listener.missed == 0
+    microphone.write(y[SR : 2 * SR])
+    microphone.write(y[2 * SR : 2 * SR + 8000])                 # half a second more than it holds
+    late = listener.follow(microphone)
+    assert listener.missed == 0.5 and listener.clock == 2.5
+    np.testing.assert_allclose(late, pipeline.Listener(exported, SR, 0.5)(y[SR + 8000 : 2 * SR + 8000]), atol=1e-6)
+    again = pickle.loads(pickle.dumps(listener))                # as a process that is timed gets it
+    assert again.clock == 2.5 and len(again(y[:SR])) > 0
+
+
+def test_alerts_and_what_they_are_worth():
+    p = np.zeros(40)
+    p[[4, 5, 7, 20, 21]] = 0.9                                  # a dip at 6; decisions at 2 + i / 2 seconds
+    found = pipeline.alerts(p, 0.5, 2.0)
+    assert found.tolist() == [[4.0, 5.5], [12.0, 12.5]]
+    assert pipeline.alerts(p, 0.5, 2.0, merge=0).tolist() == [[4.0, 4.5], [5.5, 5.5], [12.0, 12.5]]
+    hits, false, delay = pipeline.counted(found, [(3.0, 4.0), (14.0, 15.0)], 2.0)
+    assert hits.tolist() == [True, False] and false.tolist() == [False, True]
+    assert delay[0] == 1.0 and np.isnan(delay[1])
+    for alarms, hit, wrong in (([(9.0, 9.5)], False, False),    # its echo: neither found nor false
+                               ([(9.0, 8.9 + 0.05)], False, True),      # too long ago
+                               ([(12.45, 13.0)], False, False),         # 50 ms of it were heard
+                               ([(2.0, 3.0)], True, False)):
+        at = found[:1] if hit else found[1:]
+        hits, false, _ = pipeline.counted(at, alarms, 2.0)
+        assert hits.tolist() == [hit] and false.tolist() == [wrong], alarms
+    hits, false, delay = pipeline.counted(pipeline.alerts(p, 0.95, 2.0), [(1.0, 2.0)], 2.0)
+    assert hits.tolist() == [False] and not len(false) and np.isnan(delay).all()
+    assert pipeline.counted(found, [], 2.0)[1].tolist() == [True, True]
+    with pytest.raises(ValueError, match="A threshold of 0 makes no sense"):
+        pipeline.alerts(p, 0, 2.0)
 
 
 # ---------------------------------------------------------------------------------------- the whole, and the server
