@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from audiolab.pipeline import PlanError, listen, runs
 from audiolab.pipeline.folds import network
 from audiolab.pipeline.stages import STAGES
 from audiolab.pipeline.team import Team
+from audiolab.stream import RingBuffer
 
 SR = 16000
 SMALL = {"seconds": 0.5, "folds": 2, "epochs": 1, "denoise": "never"}
@@ -62,7 +64,7 @@ def test_stages_are_done_once_and_graded(own, home, tmp_path):
     lines = []
     done = pipeline.run(own, until="evaluate", say=lines.append)
     assert list(done) == list(STAGES)[:7] and len(lines) == 7
-    assert all(re.match("[✓✗] ", line) for line in lines)
+    assert all(re.match("[✓✗·] ", line) for line in lines)
     assert done["split"]["shared"] == 0 and done["split"]["least"] == 2 and done["split"].ok
     assert done["collect"]["clips"] == 8 and done["preprocess"]["broken"] == 0
     assert sum(map(sum, json.loads(json.dumps(done["train"]["said"])))) == pytest.approx(8, abs=1e-3)
@@ -123,6 +125,12 @@ def test_a_folder_from_which_nothing_can_be_learnt(own, tmp_path, home):
     (clips / "low" / "0.wav").unlink()
     refused(own, "there is only the class 'high'")
     assert not written(home / "data" / "runs" / "pipeline" / "own")
+
+
+def test_many_clips_of_one_recording_are_one(own, tmp_path):
+    rows = [f"{label}/{i}.wav,{label},{label if label == 'low' else i}" for label in ("high", "low") for i in range(4)]
+    (tmp_path / "clips" / "clips.csv").write_text("\n".join(["path,label,group", *rows]) + "\n")
+    refused(own, r"the class 'low' has 4 clips of 1 recording \(column group\), and nothing could be learnt from it")
 
 
 def test_broken_files_are_set_aside_and_named(own, tmp_path):
@@ -205,6 +213,43 @@ def test_finished_folds_are_not_trained_again(own, monkeypatch):
     assert calls == [0] and more == [1, 2]                      # the other fold, and the last network
 
 
+@pytest.mark.parametrize(("error", "says"), [
+    (FileNotFoundError(errno.ENOENT, "No such file", "low/3.wav"), "'low/3.wav' is not there any more: put it back"),
+    (ConnectionResetError("closed by peer"), "connection to other processes is lost .closed by peer.: see whether"),
+    (OSError(errno.ENOSPC, "No space left", "/full/x"), "'/full/x' cannot be written .No space left.: make room"),
+])
+def test_what_went_wrong_is_told_in_words(own, monkeypatch, error, says):
+    import dataclasses
+
+    def broken(*_):
+        raise error
+
+    monkeypatch.setitem(STAGES, "preprocess", dataclasses.replace(STAGES["preprocess"], work=broken))
+    refused(own, says)
+
+
+def test_a_number_that_is_measured_anew_is_quoted_anew(own):
+    done = pipeline.run(own, until="preprocess")
+    numbers = done["collect"].numbers
+    done["collect"].numbers = numbers | {"minutes": 7.0}        # as if it had been timed on another day
+    done["collect"].save()
+    assert list(pipeline.shown(own)) == ["collect"]
+    assert pipeline.run(own, until="preprocess")["preprocess"]["minutes"] == 7.0
+
+
+def test_grades_say_how_sure_they_are():
+    result = pipeline.Result("evaluate", "", None)
+    result.grade("macro-F1", 0.925, between=[0.83, 1.0], at_least=0.85)
+    assert result.ok and str(result).endswith("macro-F1 0.925, 0.83 to 1 (at least 0.85: kept, not surely)")
+    result.grade("p99", 50.46, "ms", timing=True, between=[25.23, 100.92], at_most=50)
+    assert result.ok and result.mark == "·" and "50.46, 25.23 to 100.9 ms" in str(result)
+    assert str(result).endswith("(at most 50 ms: missed, not surely, a time: not enforced)")
+    result.grade("p99 elsewhere", 30, "ms", timing=True, between=[15, 60], at_most=50)
+    assert [grade.mark for grade in result.grades] == ["✓", "·", "·"]
+    result.grade("parity", float("nan"), at_most=1)
+    assert not result.ok and result.mark == "✗"
+
+
 def test_two_runs_of_one_name_do_not_meet(own, home):
     from filelock import FileLock
 
@@ -247,6 +292,52 @@ def test_a_stream_in_any_blocks_decides_as_the_whole(exported, clean):
             at += len(block)
         assert len(found) == len(whole) == (8 if clean else 7)  # the last column waits for samples that do not come
         np.testing.assert_allclose(np.array(found), whole, atol=1e-5)
+
+
+def test_a_constant_does_not_reach_the_network(exported):
+    y = 0.1 * np.random.default_rng(2).normal(size=4 * SR).astype(np.float32)
+    plain, lifted = (pipeline.Listener(exported, SR, 0.5)(one) for one in (y, y + np.float32(0.2)))
+    np.testing.assert_allclose(plain, lifted, atol=1e-5)
+    np.testing.assert_allclose(listen.offline(exported, y + np.float32(0.2), SR, 0.5), lifted, atol=1e-5)
+    raw = [pipeline.Listener(exported, SR, 0.5, highpass=False)(one) for one in (y, y + np.float32(0.2))]
+    assert np.abs(raw[0] - raw[1]).max() > 3e-4                 # which it would, and by more after training
+
+
+def test_a_listener_notices_what_it_has_missed(exported):
+    y = 0.1 * np.random.default_rng(3).normal(size=3 * SR).astype(np.float32)
+    listener, microphone = pipeline.Listener(exported, SR, 0.5), RingBuffer(SR)
+    microphone.write(y[:SR])
+    assert len(listener.follow(microphone)) == 1 and listener.missed == 0
+    microphone.write(y[SR : 2 * SR])
+    microphone.write(y[2 * SR : 2 * SR + 8000])                 # half a second more than it holds
+    late = listener.follow(microphone)
+    assert listener.missed == 0.5 and listener.clock == 2.5
+    np.testing.assert_allclose(late, pipeline.Listener(exported, SR, 0.5)(y[SR + 8000 : 2 * SR + 8000]), atol=1e-6)
+    again = pickle.loads(pickle.dumps(listener))                # as a process that is timed gets it
+    assert again.clock == 2.5 and len(again(y[:SR])) > 0
+
+
+def test_alerts_and_what_they_are_worth():
+    p = np.zeros(40)
+    p[[4, 5, 7, 20, 21]] = 0.9                                  # a dip at 6; decisions at 2 + i / 2 seconds
+    found = pipeline.alerts(p, 0.5, 2.0)
+    assert found.tolist() == [[4.0, 5.5], [12.0, 12.5]]
+    assert pipeline.alerts(p, 0.5, 2.0, merge=0).tolist() == [[4.0, 4.5], [5.5, 5.5], [12.0, 12.5]]
+    hits, false, delay = pipeline.counted(found, [(3.0, 4.0), (14.0, 15.0)], 2.0)
+    assert hits.tolist() == [True, False] and false.tolist() == [False, True]
+    assert delay[0] == 1.0 and np.isnan(delay[1])
+    for alarms, hit, wrong in (([(9.0, 9.5)], False, False),    # its echo: neither found nor false
+                               ([(9.0, 8.9 + 0.05)], False, True),      # too long ago
+                               ([(12.45, 13.0)], False, False),         # 50 ms of it were heard
+                               ([(2.0, 3.0)], True, False)):
+        at = found[:1] if hit else found[1:]
+        hits, false, _ = pipeline.counted(at, alarms, 2.0)
+        assert hits.tolist() == [hit] and false.tolist() == [wrong], alarms
+    hits, false, delay = pipeline.counted(pipeline.alerts(p, 0.95, 2.0), [(1.0, 2.0)], 2.0)
+    assert hits.tolist() == [False] and not len(false) and np.isnan(delay).all()
+    assert pipeline.counted(found, [], 2.0)[1].tolist() == [True, True]
+    with pytest.raises(ValueError, match="A threshold of 0 makes no sense"):
+        pipeline.alerts(p, 0, 2.0)
 
 
 # ---------------------------------------------------------------------------------------- the whole, and the server
@@ -413,7 +504,7 @@ def test_a_dask_cluster_prepares_the_same_clips_also_when_a_worker_dies(own, hom
 @pytest.mark.slow
 def test_the_default_run_reaches_its_numbers(home):
     done = pipeline.run({})
-    assert done.ok or all(grade.timing for result in done.values() for grade in result.grades if not grade.holds)
+    assert done.ok                                              # times are not enforced
     assert done["evaluate"]["macro_f1"] >= 0.85 and done["int8"]["points_lost"] <= 1
     assert not done["denoise"]["used"] and done["denoise"]["low"] < 0 < done["denoise"]["high"]
 

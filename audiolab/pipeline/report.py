@@ -2,7 +2,7 @@
 
 import html
 
-from .. import claims, paths
+from .. import paths
 from .stages import STAGES
 
 STYLE = """
@@ -35,8 +35,10 @@ def card(report):
     """
     lines = [line(report[name]) if name in report else f"· {name:<10} not done" for name in STAGES]
     grades = [grade for result in report.values() for grade in result.grades]
-    lines.append(f"{sum(grade.holds for grade in grades)} of {len(grades)} grades hold; {len(report)} of {len(STAGES)} "
-                 "stages are done.")
+    kept = [grade.holds for grade in grades if not grade.timing]
+    late = sum(not grade.holds for grade in grades if grade.timing)
+    lines.append(f"{sum(kept)} of {len(kept)} grades hold" + (f", {late} times are too long" if late else "")
+                 + f"; {len(report)} of {len(STAGES)} stages are done.")
     return "\n".join(lines)
 
 
@@ -53,7 +55,7 @@ def page(report):
         HTML. Sounds are compressed, figures embedded; it asks no other address for anything.
     """
     name, parts = html.escape(report.plan.name), []
-    rows = "".join(f'<tr><td>{"✓" if result.ok else "✗"}</td><td><a href="#{stage}">{stage}</a></td>'
+    rows = "".join(f'<tr><td>{result.mark}</td><td><a href="#{stage}">{stage}</a></td>'
                    f'<td>{html.escape(result.says)}</td><td class="number">{result.seconds:.1f} s</td></tr>'
                    for stage, result in report.items())
     for stage, result in report.items():
@@ -74,8 +76,8 @@ def _grades(result):
     if not result.grades:
         return ""
     rows = "".join(
-        f"<tr><td>{'✓' if grade.holds else '✗'}</td><td>{html.escape(grade.name)}</td><td class='number'>"
-        f"{grade.value:.4g} {grade.unit}</td><td>{claims.bound_text(vars(grade))}</td></tr>" for grade in result.grades)
+        f"<tr><td>{grade.mark}</td><td>{html.escape(grade.name)}</td><td class='number'>{grade.measured}</td>"
+        f"<td>{grade.bounded}</td></tr>" for grade in result.grades)
     return f"<table><tr><th></th><th>grade</th><th>measured</th><th>bound</th></tr>{rows}</table>"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import audio, claims, paths
+from ..corpus import digest
 
 FILE = "result.json"                        # written last: where it stands, the stage is finished
 
@@ -24,7 +25,9 @@ class Grade:
         ``{"at_least": 0.85}``, ``{"at_most": 50}``, or ``{"close_to": 0, "tol": 0}``: as `audiolab.verify` takes it.
     unit : str
     timing : bool
-        Whether it depends on how busy the machine is.
+        Whether it depends on how busy the machine is: then it is shown, and not enforced.
+    between : list of two float, optional
+        The interval in which the value surely is.
 
     Taught in: notebooks/15_capstone.ipynb, "What is the plan?"
     """
@@ -34,16 +37,42 @@ class Grade:
     bound: dict
     unit: str = ""
     timing: bool = False
+    between: list | None = None
 
     @property
     def holds(self):
         """Whether the bound is kept; a value that is no number keeps none."""
+        return self._kept_by(self.value)
+
+    @property
+    def sure(self):
+        """Whether both ends of the interval say of the bound what the value says."""
+        return all(self._kept_by(end) == self.holds for end in self.between or ())
+
+    @property
+    def mark(self):
+        """✓ for a bound that is kept, ✗ for one that is not, · for a time that is too long, or not surely short."""
+        return "·" if self.timing and not (self.holds and self.sure) else "✓" if self.holds else "✗"
+
+    @property
+    def measured(self):
+        """The value and its interval, in words."""
+        ends = f", {self.between[0]:.4g} to {self.between[1]:.4g}" if self.between else ""
+        return f"{self.value:.4g}{ends} {self.unit}".rstrip()
+
+    @property
+    def bounded(self):
+        """The bound in words, and what more is to be said of it."""
+        unsure = "" if self.sure else f": {'kept' if self.holds else 'missed'}, not surely"
+        return claims.bound_text(vars(self)) + unsure + (", a time: not enforced" if self.timing else "")
+
+    def _kept_by(self, value):
         kind, limit = next(iter(self.bound.items()))
-        return {"at_least": self.value >= limit, "at_most": self.value <= limit,
-                "close_to": abs(self.value - limit) <= self.bound.get("tol", 0)}[kind]
+        return {"at_least": value >= limit, "at_most": value <= limit,
+                "close_to": abs(value - limit) <= self.bound.get("tol", 0)}[kind]
 
     def __str__(self):
-        return f"{self.name} {self.value:.4g} {self.unit}".rstrip() + f" ({claims.bound_text(vars(self))})"
+        return f"{self.name} {self.measured} ({self.bounded})"
 
 
 @dataclass
@@ -70,6 +99,8 @@ class Result:
     sounds : list of dict
         `file` in the folder, and `title`.
     seconds : float
+    took : dict of str to str
+        What stands for the numbers of each stage that it read.
 
     Taught in: notebooks/15_capstone.ipynb, "What is the plan?"
     """
@@ -84,22 +115,34 @@ class Result:
     figures: list = field(default_factory=list)
     sounds: list = field(default_factory=list)
     seconds: float = 0.0
+    took: dict = field(default_factory=dict)
 
     def __getitem__(self, name):
         return self.numbers[name]
 
     @property
     def ok(self):
-        """Whether all grades hold."""
-        return all(grade.holds for grade in self.grades)
+        """Whether all grades hold, times left aside: a busy machine is no fault of the project."""
+        return all(grade.holds or grade.timing for grade in self.grades)
+
+    @property
+    def mark(self):
+        """✗ where a grade fails, · where a time is too long, or not surely short enough, else ✓."""
+        marks = {grade.mark for grade in self.grades}
+        return "✗" if "✗" in marks else "·" if "·" in marks else "✓"
 
     def __str__(self):
         graded = "; ".join(map(str, self.grades))
-        return f"{'✓' if self.ok else '✗'} {self.stage:<10} {self.says}" + (f" · {graded}" if graded else "")
+        return f"{self.mark} {self.stage:<10} {self.says}" + (f" · {graded}" if graded else "")
 
-    def grade(self, name, value, unit="", timing=False, **bound):
-        """Add a grade: ``result.grade("macro-F1", 0.9, at_least=0.85)``."""
-        self.grades.append(Grade(name, float(value), bound, unit, timing))
+    def grade(self, name, value, unit="", timing=False, between=None, **bound):
+        """Add a grade: ``result.grade("macro-F1", 0.9, at_least=0.85, between=[0.8, 0.95])``."""
+        self.grades.append(Grade(name, float(value), bound, unit, timing, between))
+
+    @property
+    def known_by(self):
+        """What stands for its numbers: other numbers, other digits."""
+        return digest(json.dumps(self.numbers, default=_plain))
 
     def draw(self, file, figure):
         """Keep what a function of `audiolab.plots` draws, as a PNG.
@@ -169,15 +212,21 @@ class Result:
         """Write it into its folder: from then on the stage is finished."""
         with paths.replacing(self.folder / FILE) as tmp:
             tmp.write_text(json.dumps({**dataclasses.asdict(self), "folder": ""}, indent=1, ensure_ascii=False,
-                                      default=lambda number: number.item()) + "\n", "utf-8")
+                                      default=_plain) + "\n", "utf-8")
 
 
-def opened(folder, key):
-    """The result in a folder, or None where the stage is not finished, or files of it are gone."""
+def _plain(number):
+    """A number of NumPy as one of Python."""
+    return number.item()
+
+
+def opened(folder, key, took):
+    """The result in a folder; None where the stage is not finished, files of it are gone, or it took other numbers."""
     try:
         found = json.loads((folder / FILE).read_text("utf-8"))
         found = Result(**found | {"folder": folder, "grades": [Grade(**grade) for grade in found["grades"]]})
     except (OSError, ValueError, TypeError, KeyError):
         return None
     files = [one["file"] for one in (*found.figures, *found.sounds)] + found.numbers.get("files", [])
-    return found if found.key == key and all((folder / file).exists() for file in files) else None
+    whole = all((folder / file).exists() for file in files)
+    return found if (found.key, found.took) == (key, took) and whole else None

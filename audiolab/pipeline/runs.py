@@ -1,6 +1,7 @@
 """Who does what when: the order of the stages, what is done already, and what an error leaves behind."""
 
 import contextlib
+import errno
 import shutil
 import time
 
@@ -10,6 +11,10 @@ from .config import PlanError, load
 from .results import Result, opened
 from .stages import STAGES, keys
 from .team import Team, device
+
+_KEPT = "What was finished is kept."
+_WRITING = {getattr(errno, name, None) for name in (            # Windows has no quota
+    "ENOSPC", "EDQUOT", "EACCES", "EPERM", "EROFS", "EFBIG", "EIO")} - {None}
 
 
 class Report(dict):
@@ -30,7 +35,7 @@ class Report(dict):
 
     @property
     def ok(self):
-        """Whether all grades of all stages hold."""
+        """Whether all grades of all stages hold, times left aside."""
         return all(result.ok for result in self.values())
 
     def __str__(self):
@@ -145,8 +150,17 @@ def clear(source=None):
 
 def _found(plan, known):
     """The results that are there, by stage, in their order."""
-    found = {name: opened(_home(plan, name, key), key) for name, key in known.items()}
-    return {name: result for name, result in found.items() if result}
+    found = {}
+    for name, key in known.items():
+        if set(STAGES[name].needs) <= set(found):
+            result = opened(_home(plan, name, key), key, _took(STAGES[name], found))
+            found |= {name: result} if result else {}
+    return found
+
+
+def _took(stage, done):
+    """What stands for all that a stage reads: where that was measured anew and came out otherwise, so is the stage."""
+    return {name: done[name].known_by for name in stage.needs}
 
 
 def _home(plan, name, key):
@@ -155,17 +169,18 @@ def _home(plan, name, key):
 
 def _stage(stage, plan, done, key, team):
     """The result of a stage: as it was kept, or done now."""
-    home = _home(plan, stage.name, key)
+    home, took = _home(plan, stage.name, key), _took(stage, done)
 
     def alone():
-        if found := opened(home, key):
+        if found := opened(home, key, took):
             return found
         home.mkdir(parents=True, exist_ok=True)
-        return None if stage.together else _done(stage, plan, done, Result(stage.name, key, home), Team.alone())
+        return None if stage.together else _done(stage, plan, done, Result(stage.name, key, home, took=took),
+                                                 Team.alone())
 
     if found := team.once(alone):
         return found
-    out = _done(stage, plan, done, Result(stage.name, key, home), team)
+    out = _done(stage, plan, done, Result(stage.name, key, home, took=took), team)
     return team.once(lambda: out)
 
 
@@ -205,16 +220,23 @@ def _alone(plan, team):
 
 @contextlib.contextmanager
 def _in_words(plan):
-    """Say in a line what the disk refused."""
+    """Say in a line what the disk refused, which file is gone, or that nobody answers any more."""
     try:
         yield
+    except FileNotFoundError as error:
+        raise PlanError(f"{str(error.filename or error)!r} is not there any more: put it back, and call again. {_KEPT}"
+                        ) from error
     except OSError as error:
-        reason = error.strerror or str(error)
+        if error.errno in _WRITING:
+            file = str(error.filename or folder(plan))
+            raise PlanError(f"{file!r} cannot be written ({error.strerror}): make room, or check its permissions, and "
+                            f"call again. {_KEPT}") from error
+        if isinstance(error, ConnectionError) or type(error).__module__.startswith("distributed"):
+            raise PlanError(f"The connection to other processes is lost ({error}): see whether they run, and call "
+                            f"again. {_KEPT}") from error
+        raise
     except RuntimeError as error:                               # what torch.save makes of a full disk
         if "PytorchStreamWriter" not in str(error) and "inline_container" not in str(error):
             raise
-        reason = "is the disk full?"
-    else:
-        return
-    raise PlanError(f"{str(folder(plan))!r} cannot be written ({reason}): make room, or check its permissions, and "
-                    "call again. What was finished is kept.")
+        raise PlanError(f"{str(folder(plan))!r} cannot be written (is the disk full?): make room, and call again. "
+                        f"{_KEPT}") from error
