@@ -75,6 +75,7 @@ def _parser():
         (_pipeline_new, "new", "write a plan with all settings"),
         (_pipeline_run, "run", "follow a plan; what is done already is kept"),
         (_pipeline_show, "show", "the report card of what is done"),
+        (_pipeline_listen, "listen", "list the alerts in a recording of any length"),
         (_pipeline_serve, "serve", "answer recordings that are sent to this machine"),
         (_pipeline_clear, "clear", "remove what the runs of a plan have kept"),
     ):
@@ -83,6 +84,8 @@ def _parser():
         one.set_defaults(run=_piped, work=run)
         if name == "run":
             one.add_argument("--until", metavar="stage", help="the last stage to do")
+        if name == "listen":
+            one.add_argument("sound", help="a recording, such as evening.wav")
         if name == "serve":
             one.add_argument("--port", type=int, default=0, help="any that is free when not given")
     data = commands.add_parser("data", help="list, make, fetch, check corpora").add_subparsers(
@@ -269,6 +272,17 @@ def _pipeline_show(arguments):
     done = pipeline.shown(arguments.file)
     print(done)
     return 0 if done.ok and not done.missing else 1
+
+
+def _pipeline_listen(arguments):
+    from .pipeline.serve import Detector
+
+    detector = Detector(arguments.file)
+    found = detector.alerts(arguments.sound)
+    for first, last, most in found:
+        print(f"{first:8.1f} s to {last:8.1f} s  {detector.labels[0]} {most:.2f}")
+    print(f"{len(found)} alerts from a probability of {detector.plan.threshold:g} on (threshold in {arguments.file}).")
+    return 0
 
 
 def _pipeline_serve(arguments):

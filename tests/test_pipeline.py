@@ -1,11 +1,13 @@
 """From clips to a detector: stages, what is kept, what an interruption leaves, what is refused."""
 
+import contextlib
 import errno
 import json
 import os
 import pickle
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -382,8 +384,9 @@ def test_the_server_answers_who_knows_the_token(finished, tmp_path):
         audio.save(tmp_path / "a.wav", 0.3 * synth.tone(300, 1.0, SR), SR)
         sound = (tmp_path / "a.wav").read_bytes()
         status, said = asked(address, sound)
-        assert status == 200 and set(json.loads(said)) == {"high", "low"}
-        assert sum(json.loads(said).values()) == pytest.approx(1, abs=1e-3)
+        said = json.loads(said)
+        assert status == 200 and set(said) == {"at", "high", "low"} and 0 <= said["at"] <= 0.5
+        assert said["high"] + said["low"] == pytest.approx(1, abs=1e-3)
         status, page = asked(address)
         assert status == 200 and b"<h1>whole</h1>" in page
         for wrong in (address.split("?")[0], address + "x"):
@@ -391,11 +394,51 @@ def test_the_server_answers_who_knows_the_token(finished, tmp_path):
         for bad, says in ((b"no sound", "audio"), (sound[:2000], "cut short"), (b"", "Send a recording")):
             status, said = asked(address, bad)
             assert status in (400, 411) and says in json.loads(said)["error"] and b"\n" not in said
-        status, said = asked(address, sound, **{"Content-Length": str(10**9)})
+        status, said = asked(address, bytes(30_000_000))        # all of it is sent, and the answer is seen
         assert status == 413 and "at most 20,000,000 are taken" in json.loads(said)["error"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(serve, "PATIENCE", 0.5)
+            begin = time.monotonic()
+            host, port = http.server_address
+            with socket.create_connection((host, port)) as line:
+                line.sendall(f"POST /{address.partition('/?')[2].join('?.')[:-1]} HTTP/1.1\r\nContent-Length: 9999\r\n"
+                             "\r\n".encode())
+                with contextlib.suppress(OSError):
+                    for _ in range(30):
+                        line.sendall(b"x")
+                        time.sleep(0.05)
+                assert b"bytes arrived: send it again" in line.makefile("rb").read()
+            assert time.monotonic() - begin < 10
     finally:
         http.shutdown()
         http.server_close()
+
+
+@pytest.mark.slow
+def test_the_likeliest_window_and_all_alerts_are_found(finished, tmp_path, capsys):
+    from audiolab.pipeline.serve import Detector
+
+    plan, _ = finished
+    rng = np.random.default_rng(4)
+    y = np.concatenate([0.3 * synth.tone(hz, 2.0, SR) for hz in (300, 3000, 300)]) + 0.01 * rng.normal(size=6 * SR)
+    audio.save(tmp_path / "long.wav", y.astype(np.float32), SR)
+    detector = Detector(plan)
+    said = detector((tmp_path / "long.wav").read_bytes())
+    assert detector.labels == ["high", "low"] and said["high"] > said["low"] and 1.5 <= said["at"] <= 4
+    plan = plan | {"threshold": round(said["high"] - 0.03, 3)}  # eight epochs are few: it is sure of nothing
+    [(first, last, most)] = Detector(plan).alerts(tmp_path / "long.wav")
+    assert 2 <= first <= last <= 4.5 and most >= plan["threshold"]
+    (tmp_path / "whole.yaml").write_text("".join(f"{name}: {value}\n" for name, value in plan.items()))
+    assert cli.main(["pipeline", "listen", str(tmp_path / "whole.yaml"), str(tmp_path / "long.wav")]) == 0
+    assert "1 alerts from a probability of 0." in capsys.readouterr().out
+    audio.save(tmp_path / "short.wav", y[:4000].astype(np.float32), SR)
+    assert cli.main(["pipeline", "listen", str(tmp_path / "whole.yaml"), str(tmp_path / "short.wav")]) == 2
+    assert "The recording lasts 0.2 s" in capsys.readouterr().err
+
+
+def test_the_class_that_is_watched_for_comes_first(own):
+    assert pipeline.run(own | {"positive": "low"}, until="collect")["collect"]["labels"] == ["low", "high"]
+    refused(own | {"positive": "lo"}, "positive: there is no class 'lo'. There are high, low.")
 
 
 def test_nothing_is_served_before_it_is_there(own):

@@ -17,7 +17,7 @@ def test_what_is_written_is_the_default_plan(tmp_path):
     assert load(file) == Plan(name="mine") and load() == Plan()
     lines = file.read_text("utf-8").splitlines()
     settings = [i for i, line in enumerate(lines) if line and not line.startswith("#")]
-    assert len(settings) == 13 and all(lines[i - 1].startswith("# ") for i in settings)
+    assert len(settings) == 15 and all(lines[i - 1].startswith("# ") for i in settings)
 
 
 def test_a_plan_is_never_overwritten(tmp_path):
@@ -48,6 +48,7 @@ def test_an_own_folder_lies_beside_the_plan(tmp_path):
     ("epochs: true", "epochs: True does not fit"),
     ("epochs: 2.5", "epochs: 2.5 does not fit"),
     ("folds: 1", "folds: 1 does not fit: a whole number from 2 to 20."),
+    ("threshold: 0", "threshold: 0.0 does not fit: a probability above 0 and at most 1."),
     ("seconds: .nan", "seconds: nan does not fit: seconds from 0.5 to 10."),
     ("preprocess: 1", "preprocess: 1 does not fit: true or false."),
     ("denoise: yes", "denoise: True does not fit: one of measure, always, never."),

@@ -38,7 +38,12 @@ class Plan:
         Of the run's folder, ``data/runs/pipeline/<name>``.
     corpus : str
         ``"forty-clips"``, or a folder with a sub-folder for each class. A table ``clips.csv`` in it (columns path,
-        label, group) says which clips come from one recording.
+        label, group) says which clips belong together: of one occasion (a day, a room, a speaker), not of one take
+        alone, for clips of one occasion share what else is to be heard.
+    positive : str
+        The class that is watched for: it comes first among the labels. Empty: the first by name.
+    threshold : float
+        Probability of that class from which on a `Listener` is taken to cry.
     seconds : float
         Length of a clip, and of the window that slides over a stream.
     preprocess : bool
@@ -69,6 +74,10 @@ class Plan:
                      lambda value: re.fullmatch(r"[A-Za-z0-9][\w-]{0,59}", value, re.ASCII))
     corpus: str = _key(FORTY, "Your folder, with a sub-folder of recordings for each class; forty-clips are made here.",
                        "the name of a folder", bool)
+    positive: str = _key("", "The class that is watched for; empty: the first by name.",
+                         "the name of a class, or empty")
+    threshold: float = _key(0.5, "Probability of it from which on the detector cries: choose it on long recordings.",
+                            "a probability above 0 and at most 1", lambda value: 0 < value <= 1)
     seconds: float = _key(2.0, "Seconds of a clip: of a longer one the loudest, a shorter one is filled up.",
                           "seconds from 0.5 to 10", lambda value: 0.5 <= value <= 10)
     preprocess: bool = _key(True, "Bring all clips to 16 kHz, one channel and one length: true or false.",

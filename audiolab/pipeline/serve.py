@@ -1,8 +1,10 @@
-"""A small server for this machine alone: the report page, and an answer for each recording that is sent to it."""
+"""A finished run that answers: about a recording, about all alerts in a long one, and as a server on this machine."""
 
 import hmac
 import json
 import secrets
+import socket
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,17 +13,24 @@ import numpy as np
 from .. import audio, features
 from .. import preprocess as preparing
 from .config import PlanError
-from .listen import cleaned, probabilities
+from .listen import HOP, alerts, cleaned, highpassed, offline, probabilities
 from .runs import folder, shown
-from .stages import SR, loudest
+from .stages import SR
 
 LARGEST = 20_000_000                        # bytes of a recording: three minutes of stereo, and more
 LONGEST = 300                               # seconds
 PATIENCE = 20                               # seconds that a request may take to arrive
+LINGER = 2                                  # seconds in which what is refused is still taken, and thrown away
 
 
 class Detector:
     """A finished run that answers: a recording in, a probability for each class out.
+
+    Attributes
+    ----------
+    plan : Plan
+    labels : list of str
+        The first is watched for, from ``plan.threshold`` on.
 
     Parameters
     ----------
@@ -45,10 +54,11 @@ class Detector:
                             "first.")
         self.plan, self.labels = done.plan, done["denoise"]["labels"]
         self.sr, self.clean = done["denoise"]["sr"], done["denoise"]["used"]
-        self.run = Runner(done["int8"].folder / "model-int8.onnx")
+        self.file = done["int8"].folder / "model-int8.onnx"
+        self.run = Runner(self.file)
 
     def __call__(self, content):
-        """Probabilities by class, of the loudest moment of a recording.
+        """Probabilities by class, of the window of a recording in which the class that is watched for is likeliest.
 
         Parameters
         ----------
@@ -58,6 +68,7 @@ class Detector:
         Returns
         -------
         dict of str to float
+            And under ``"at"`` the seconds at which that window begins.
 
         Raises
         ------
@@ -66,14 +77,54 @@ class Detector:
         """
         if audio.info(content).duration > LONGEST:
             raise audio.AudioError(f"The recording is longer than {LONGEST} seconds: send a part of it.")
+        y, n, hop = self._heard(content), round(self.plan.seconds * self.sr), round(HOP * self.sr)
+        y = np.pad(y, (0, max(0, n - len(y))))
+        begins = sorted({*range(0, len(y) - n + 1, hop), len(y) - n})           # the last window ends with the sound
+        found = np.concatenate([self._said(y[begin : begin + n]) for begin in begins])
+        best = int(found[:, 0].argmax())
+        said = {"at": round(begins[best] / self.sr, 2)}
+        return said | {label: round(float(p), 4) for label, p in zip(self.labels, found[best], strict=True)}
+
+    def alerts(self, file):
+        """When the class that is watched for is heard in a recording of any length, as a `Listener` would say it.
+
+        Parameters
+        ----------
+        file : str or os.PathLike
+
+        Returns
+        -------
+        list of (float, float, float)
+            Seconds of the first and the last decision, and the highest probability in between.
+
+        Raises
+        ------
+        AudioError
+            If it is no recording, or too short for a decision.
+
+        Taught in: notebooks/15_capstone.ipynb, "Does it keep up with the world?"
+        """
+        y, seconds = self._heard(file, highpass=False), self.plan.seconds
+        if len(y) < (seconds + 0.1) * self.sr:
+            raise audio.AudioError(f"The recording lasts {len(y) / self.sr:.1f} s: for a decision {seconds:g} s and a "
+                                   "little more are needed.")
+        p = offline(self.file, y, self.sr, seconds, self.clean, self.plan.preprocess)[:, 0]
+        t = seconds + HOP * np.arange(len(p))
+        return [(float(first), float(last), float(p[(t >= first) & (t <= last)].max()))
+                for first, last in alerts(p, self.plan.threshold, seconds)]
+
+    def _heard(self, content, highpass=True):
+        """A recording as the clips of training were: their rate, one channel, and without what is below 20 Hz."""
         y, sr = audio.load(content, mono=True)
         if sr < 1000:
             raise audio.AudioError(f"A rate of {sr} Hz is too low for these sounds.")
-        y = preparing.remove_dc(preparing.resample(y, sr, self.sr if not self.plan.preprocess else SR))
-        y, _, _ = loudest(y, self.sr, self.plan.seconds)
+        y = preparing.resample(y, sr, SR if self.plan.preprocess else self.sr)
+        return highpassed(y, self.sr)[0] if highpass and self.plan.preprocess else y
+
+    def _said(self, y):
+        """Probabilities, shape [1, classes], of a window by itself."""
         y = cleaned(y, self.sr) if self.clean else y
-        found = probabilities(self.run, features.log_mel(y.astype(np.float32), self.sr)[None])[0]
-        return {label: round(float(p), 4) for label, p in zip(self.labels, found, strict=True)}
+        return probabilities(self.run, features.log_mel(y.astype(np.float32), self.sr)[None])
 
 
 def server(source=None, port=0):
@@ -91,7 +142,8 @@ def server(source=None, port=0):
     server : http.server.ThreadingHTTPServer
         ``server.serve_forever()`` answers until ``server.shutdown()``, or Ctrl+C.
     address : str
-        GET shows the report page; POST of a recording, as it is, answers ``{"alarm": 0.97, "other": 0.03}``.
+        GET shows the report page; POST of a recording, as it is, answers ``{"at": 1.5, "alarm": 0.97, "other":
+        0.03}``: as `Detector` does.
 
     Raises
     ------
@@ -138,14 +190,12 @@ class _Handler(BaseHTTPRequestHandler):
         elif int(length) > LARGEST:
             self._says(413, f"The recording has {int(length):,} bytes, at most {LARGEST:,} are taken: send a part of "
                             "it.")
+            self._linger(int(length))
         else:
             self._predict(int(length))
 
     def _predict(self, length):
-        try:
-            content = self.rfile.read(length)
-        except TimeoutError:
-            content = b""
+        content = self._received(length, PATIENCE)
         if len(content) < length:
             self._says(400, f"Only {len(content)} of {length} bytes arrived: send it again.")
             return
@@ -155,6 +205,32 @@ class _Handler(BaseHTTPRequestHandler):
             self._says(400, " ".join(str(error).split()))
             return
         self._answer(200, json.dumps(found).encode(), "application/json")
+
+    def _received(self, length, patience):
+        """So many bytes, or those that came in so many seconds: one deadline for all, however they trickle in."""
+        parts, missing, until = [], length, time.monotonic() + patience
+        try:
+            while missing and (left := until - time.monotonic()) > 0:
+                self.connection.settimeout(left)
+                parts.append(self.rfile.read1(min(missing, 1 << 16)))
+                missing -= len(parts[-1])
+                if not parts[-1]:
+                    break
+        except OSError:                                         # too late, or who asked is gone
+            pass
+        return b"".join(parts)
+
+    def _linger(self, length):
+        """Take a little of what was refused: closed at once, many clients would see a broken line and no answer."""
+        try:
+            self.connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            return
+        until = time.monotonic() + LINGER
+        while length > 0 and (left := until - time.monotonic()) > 0:
+            if not (part := self._received(min(length, 1 << 16), left)):
+                return
+            length -= len(part)
 
     def _refused(self):
         given = parse_qs(urlsplit(self.path).query).get("token", [""])[0]

@@ -110,13 +110,18 @@ def collect(plan, done, out, team):
     out.notes = [f"Set aside: {why}" for why in aside]
     out.notes += [f"Used, although {path!r}: {why}" for path, why in zip(named.path, named.reason, strict=True)]
     counts = table.label.value_counts().sort_index()
+    labels = list(counts.index)
+    if plan.positive:
+        if plan.positive not in labels:
+            raise PlanError(f"positive: there is no class {plan.positive!r}. There are {', '.join(labels)}.")
+        labels.insert(0, labels.pop(labels.index(plan.positive)))
     rates = sorted(set(map(int, looked.sr[good])))
     if len(rates) > 1:
         each = ", ".join(f"{(looked.sr[good] == sr).sum()} clips of {sr} Hz" for sr in rates)
         out.notes.append(f"Sampling rates are mixed: {each}.")
     out.says = ", ".join(f"{n} {label}" for label, n in counts.items()) + f"; {len(aside)} files set aside"
     out.numbers = {"root": str(clips.root) if plan.own else _from(out, clips.root),
-                   "labels": list(counts.index), "clips": len(table), "set_aside": len(aside),
+                   "labels": labels, "clips": len(table), "set_aside": len(aside),
                    "minutes": table.duration.sum() / 60, "rates": rates, "channels": int(looked.channels[good].max()),
                    "groups": _groups(table).nunique(), "files": ["clips.csv"]}
     out.grade("clips of the smallest class", counts.min(), at_least=plan.folds)
@@ -686,7 +691,7 @@ class Stage:
 
 _TRAINING = ("network", "epochs", "augment", "seed", "folds", "seconds")
 STAGES = {stage.name: stage for stage in (
-    Stage("collect", collect, (), ("corpus", "folds"), folder_content),
+    Stage("collect", collect, (), ("corpus", "positive", "folds"), folder_content),
     Stage("preprocess", preprocess, ("collect",), ("preprocess", "seconds")),
     Stage("denoise", denoise, ("preprocess",), ("denoise", *_TRAINING), folds.circumstances, together=True),
     Stage("split", split, ("denoise",), ("folds", "seed")),
