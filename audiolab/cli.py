@@ -69,6 +69,25 @@ def _parser():
     written.add_argument("folder", nargs="?", help="for the program, made when missing (work/c/NAME)")
     marked = command(_nbgrader, "nbgrader", "put a chapter into an nbgrader course", "a chapter, such as 01")
     marked.add_argument("folder", help="of that course, made when missing")
+    pipeline = commands.add_parser("pipeline", help="go from forty clips to a detector, by a plan").add_subparsers(
+        metavar="command", required=True)
+    for run, name, help in (
+        (_pipeline_new, "new", "write a plan with all settings"),
+        (_pipeline_run, "run", "follow a plan; what is done already is kept"),
+        (_pipeline_show, "show", "the report card of what is done"),
+        (_pipeline_listen, "listen", "list the alerts in a recording of any length"),
+        (_pipeline_serve, "serve", "answer recordings that are sent to this machine"),
+        (_pipeline_clear, "clear", "remove what the runs of a plan have kept"),
+    ):
+        one = pipeline.add_parser(name, help=help, description=help)
+        one.add_argument("file", help="of the plan, such as plan.yaml")
+        one.set_defaults(run=_piped, work=run)
+        if name == "run":
+            one.add_argument("--until", metavar="stage", help="the last stage to do")
+        if name == "listen":
+            one.add_argument("sound", help="a recording, such as evening.wav")
+        if name == "serve":
+            one.add_argument("--port", type=int, default=0, help="any that is free when not given")
     data = commands.add_parser("data", help="list, make, fetch, check corpora").add_subparsers(
         metavar="command", required=True)
     for run, name, help in (
@@ -218,6 +237,71 @@ def _export_c(arguments):
         print(f"Compiled as {program.name}. Bytes of flash: {flash}. Of RAM: {ram}.")
     except embedded.CompilerError as error:
         print(error)
+    return 0
+
+
+def _piped(arguments):
+    try:
+        return arguments.work(arguments)
+    except (ValueError, ArithmeticError, OSError) as error:     # of a plan, a corpus, a sound, the training, the disk
+        if os.environ.get("RANK", "0") == "0":                  # of several processes one says it
+            _refused(" ".join(str(error).split()))
+        return 2
+
+
+def _pipeline_new(arguments):
+    from . import pipeline
+
+    file = pipeline.write(arguments.file)
+    print(f"{file}: change what you like, then audiolab pipeline run {file}")
+    return 0
+
+
+def _pipeline_run(arguments):
+    from . import pipeline
+
+    done = pipeline.run(arguments.file, arguments.until, say=lambda line: print(line, flush=True))
+    if os.environ.get("RANK", "0") == "0":
+        print(str(done).splitlines()[-1], f"Report: {pipeline.folder(done.plan) / 'report.html'}")
+    return 0 if done.ok else 1
+
+
+def _pipeline_show(arguments):
+    from . import pipeline
+
+    done = pipeline.shown(arguments.file)
+    print(done)
+    return 0 if done.ok and not done.missing else 1
+
+
+def _pipeline_listen(arguments):
+    from .pipeline.serve import Detector
+
+    detector = Detector(arguments.file)
+    found = detector.alerts(arguments.sound)
+    for first, last, most in found:
+        print(f"{first:8.1f} s to {last:8.1f} s  {detector.labels[0]} {most:.2f}")
+    print(f"{len(found)} alerts from a probability of {detector.plan.threshold:g} on (threshold in {arguments.file}).")
+    return 0
+
+
+def _pipeline_serve(arguments):
+    from .pipeline.serve import server
+
+    http, address = server(arguments.file, arguments.port)
+    print(f"{address}\nOpen it for the report, or send a recording: curl --data-binary @clip.wav '{address}'. "
+          "Ctrl+C ends it.", flush=True)
+    try:
+        http.serve_forever()
+    finally:
+        http.server_close()
+    return 0
+
+
+def _pipeline_clear(arguments):
+    from . import pipeline
+
+    print(f"Removed {pipeline.clear(arguments.file)}.")
     return 0
 
 

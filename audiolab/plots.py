@@ -33,6 +33,7 @@ _STYLE = {
     "font.size": 10, "grid.color": "#dddddd", "grid.linewidth": 0.6, "legend.frameon": False,
     "lines.linewidth": 1.3, "lines.markersize": 5,
 }
+_KEPT = contextvars.ContextVar("kept", default=None)     # a list that takes the figures, where they are not displayed
 _DRAWING = threading.Lock()     # matplotlib's settings belong to all threads; a cell and an explorer draw in two
 
 
@@ -1219,6 +1220,22 @@ def in_notebook():
     return hasattr(get_ipython(), "kernel")
 
 
+@contextlib.contextmanager
+def kept():
+    """Keep the figures that are drawn meanwhile, in place of displaying them.
+
+    Yields
+    ------
+    list of (bytes, str, str)
+        PNG, text and title of each.
+    """
+    before = _KEPT.set([])
+    try:
+        yield _KEPT.get()
+    finally:
+        _KEPT.reset(before)
+
+
 def _display(figure, title, alt, handle=None):
     """Show a figure; with `handle` True one that can be replaced, and with its handle in that one's place."""
     from IPython.display import display
@@ -1228,6 +1245,9 @@ def _display(figure, title, alt, handle=None):
             figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         data = png(figure)
     alt = alt or title or "A figure without a description."
+    if _KEPT.get() is not None:
+        _KEPT.get().append((data, alt, title))
+        return None
     width = round(figure.get_figwidth() * DPI)
     show = handle.update if hasattr(handle, "update") else functools.partial(display, display_id=handle)
     return show({"image/png": data, "text/plain": alt}, metadata={"image/png": {"alt": alt, "width": width}}, raw=True)

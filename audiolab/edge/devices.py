@@ -233,6 +233,14 @@ class Simulated:
     device: Device
     host: Device
 
+    def on(self, device):
+        """The same calls on another device, from the same measurement.
+
+        Taught in: notebooks/10_edge_profiling.ipynb, "What would it take elsewhere?"
+        """
+        _require_computer(device)
+        return _scaled(device, self.here, self.host)
+
 
 def simulate(device, call, repeats=200, warm_up=10):
     """How long a call would take on one core of a small computer.
@@ -268,13 +276,22 @@ def simulate(device, call, repeats=200, warm_up=10):
     """
     from loky import ProcessPoolExecutor
 
-    if device.bytes_per_second is None:
-        raise ValueError(f"A {device.name} does not run Python: its time is device.seconds(macs).")
+    _require_computer(device)
     pool = ProcessPoolExecutor(max_workers=1, env=_LIKE_A_SMALL_COMPUTER)
     try:
         here, host = pool.submit(_measured, call, repeats, warm_up).result()
     finally:
         pool.shutdown(kill_workers=True)
+    return _scaled(device, here, host)
+
+
+def _require_computer(device):
+    if device.bytes_per_second is None:
+        raise ValueError(f"A {device.name} does not run Python: its time is device.seconds(macs).")
+
+
+def _scaled(device, here, host):
+    """Times here as they would be on a device."""
     ratio = max(host.macs_per_second / device.macs_per_second, host.bytes_per_second / device.bytes_per_second)
     timing = Timing(here.first_cpu * ratio, here.cpu * ratio, here.cpu * ratio, 1, here.first_cpu * ratio)
     return Simulated(timing, ratio, here, device, host)
