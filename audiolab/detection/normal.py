@@ -28,11 +28,9 @@ class Normal:
 
         if np.ndim(x) != 2 or len(x) < 2 or not np.isfinite(x).all():
             raise ValueError("What is usual takes two clips at least, an array [clips, features] of numbers.")
-        spread = np.std(x, axis=0)                              # so that no unit of measurement counts more,
-        moved = spread > 1e-6 * np.abs(x).max(axis=0)           # nor a feature that stood still
-        self._scale = np.where(moved, spread, 1.0)
+        self._scale = np.std(x, axis=0) + 1e-12                 # so that no unit of measurement counts more
         self._cloud = LedoitWolf().fit(x / self._scale)
 
     def distance(self, x):
-        """How far each clip is from the usual: [clips, features] to [clips]; about √features if many clips made it."""
+        """How far each clip is from the usual: [clips, features] to [clips]; about √features for one that belongs."""
         return np.sqrt(self._cloud.mahalanobis(np.asarray(x) / self._scale))
