@@ -134,7 +134,8 @@ class WeakCRNN(EventCRNN):
 def attention_pooling(logits, look):
     """The probability that a class occurs in a clip: a mean over time of its probabilities, weighted by attention.
 
-    ``a[t] = softmax over t of look[t]``, ``y = sum over t of a[t] sigmoid(logits[t])``, for each class by itself.
+    ``w[t] = softmax over t of look[t]``, ``y = sum over t of w[t] sigmoid(logits[t])``, for each class by itself. All
+    frames count: clips have to be of one length.
 
     Parameters
     ----------
@@ -153,8 +154,9 @@ def attention_pooling(logits, look):
 def linear_softmax_pooling(logits):
     """The probability that a class occurs in a clip: a mean of its probabilities, each weighted by itself.
 
-    ``y = sum over t of p[t]² / sum over t of p[t]``. The gradient pulls moments above half of y up and the others
-    down, so that a network learns events with a beginning and an end.
+    ``y = sum over t of p[t]² / sum over t of p[t]``. Where the class occurs, the gradient pulls moments above half of y
+    up and the others down, so that a network learns events with a beginning and an end; where it does not occur, the
+    other way round. All frames count: clips have to be of one length.
 
     Parameters
     ----------
@@ -179,9 +181,9 @@ def linear_softmax_pooling(logits):
 class MeanTeacher(nn.Module):
     """A student, and the running mean of all that it was: its teacher, also for clips that nobody has labelled.
 
-    After each step the teacher moves towards the student, ``θ' ← decay θ' + (1 - decay) θ``. In training the student
-    hears each clip changed more than the teacher does; what it should answer to that is what the teacher says. In
-    evaluation the teacher answers.
+    The teacher's weights follow the student's, ``θ' ← decay θ' + (1 - decay) θ``, at the beginning of each call in
+    training: one call is one step. In training the student hears each clip changed more than the teacher does; what it
+    should answer to that is what the teacher says. In evaluation the teacher answers.
 
     Parameters
     ----------
@@ -229,7 +231,7 @@ def semi_supervised_loss(output, y, weight=1.0):
     """Binary cross entropy with the labels where there are any, and everywhere with what the teacher says.
 
     ``BCE(student, y) over labelled clips + weight · r · BCE(student, sigmoid teacher)``, with the ramp r. (The paper
-    takes the squared distance, for one class of many; of classes that are nearly always off it is nearly always 0.)
+    takes the squared distance of probabilities, whose gradient vanishes where the student is sure.)
 
     Parameters
     ----------

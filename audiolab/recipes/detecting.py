@@ -250,7 +250,8 @@ def measured(p, corpus, y, rule):
     -------
     dict of str to float
         `clips`, `map` and `segment_f1` over segments of 1 s, `event_f1` (200 ms collar, with ends), `onset_f1`
-        (without), `psds1` and `psds2`, over 50 thresholds.
+        (without), `psds1` and `psds2`, over 50 evenly spaced thresholds, after the median filter of the rule and
+        without hysteresis: somewhat less than over all thresholds there are.
 
     Taught in: notebooks/11_event_detection.ipynb, "Where does one draw the line?"
     """
