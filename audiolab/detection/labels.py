@@ -164,10 +164,14 @@ def read_labels(file):
         try:
             onset, offset, label = line.split("\t")
             rows.append((float(onset), float(offset), label.strip()))
-            _check(pd.DataFrame(rows[-1:], columns=COLUMNS))
         except ValueError:
             raise ValueError(f"{str(file)!r}, line {number}: a line holds onset, offset in seconds and a label with "
                              f"tabs between, such as 1.5, 2.25, dog; not {line!r}.") from None
+        try:
+            _check(pd.DataFrame(rows[-1:], columns=COLUMNS))
+        except ValueError as error:
+            raise ValueError(f"{str(file)!r}, line {number}: {error} A label at a point has no length: drag it to a "
+                             "region.") from None
     return pd.DataFrame(sorted(rows), columns=COLUMNS)
 
 

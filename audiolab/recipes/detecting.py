@@ -75,7 +75,7 @@ def at_another_level(x, generator):
 
 
 def overlaid(x, y, generator):
-    """Every second clip with another one on top: magnitudes are added, and what occurs in either occurs.
+    """Every second clip with another one on top: powers are added, and what occurs in either occurs.
 
     As mixup, but for sounds, which add up: the labels are not weighed, they are joined. Clips without labels, those
     with -1 for 0 and 1, meet their like.
