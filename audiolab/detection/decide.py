@@ -21,7 +21,7 @@ class Rule:
     high : tuple of float
         For each class, what an event must reach at least once.
     low : float
-        0 to 1: how far it may fall from there while it goes on, as a share of `high`.
+        0 to 1: how far it may fall from there while it goes on, as a share of `high`; 1 for no hysteresis.
     smooth : int
         Frames of the median filter that goes over the probabilities first; 1 for none.
 
@@ -122,8 +122,8 @@ def active(p, rule):
 def tuned(p, truth, hop, *, lows=(1.0, 0.6, 0.3), smooths=(1, 5, 9, 15), highs=HIGHS):
     """The rule that is best on clips that are not for the test.
 
-    For each way to smooth, each class gets the threshold with the best segment F1. Of all ways stays the one with the
-    best sum of segment F1 and event F1: only events suffer from trembling.
+    For each way to smooth, each class gets the threshold with the best segment F1, whatever its events say. Of all
+    ways stays the one with the best sum of segment F1 and event F1: only events suffer from trembling.
 
     Parameters
     ----------

@@ -169,8 +169,9 @@ def read_labels(file):
                              f"tabs between, such as 1.5, 2.25, dog; not {line!r}.") from None
         try:
             _check(pd.DataFrame(rows[-1:], columns=COLUMNS))
-        except ValueError as error:                             # Audacity's point labels have no length
-            raise ValueError(f"{str(file)!r}, line {number}: {error}") from None
+        except ValueError as error:
+            raise ValueError(f"{str(file)!r}, line {number}: {error} A label at a point has no length: drag it to a "
+                             "region.") from None
     return pd.DataFrame(sorted(rows), columns=COLUMNS)
 
 

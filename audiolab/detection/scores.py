@@ -17,8 +17,9 @@ def segment_f1(truth, found):
     Returns
     -------
     dict
-        `f1`, `precision`, `recall`, 0 to 1, `error_rate` (0 is perfect, 1 is as bad as to find nothing, more is
-        worse), and `per_class`, an array of F1; NaN becomes 0 where a class neither occurs nor is found.
+        `f1`, `precision`, `recall`, 0 to 1, `error_rate` (substitutions, deletions and insertions for each one that
+        is there: 0 is perfect, 1 is as bad as to find nothing, more is worse), and `per_class`, an array of F1; NaN
+        becomes 0 where a class neither occurs nor is found.
 
     Raises
     ------
@@ -115,8 +116,8 @@ def event_f1(truth, found, *, collar=0.2, share=0.2, offsets=True):
 
     References
     ----------
-    Mesaros, Heittola and Virtanen, "Metrics for polyphonic sound event detection", 2016. `sed_eval` takes the first
-    pairing that fits, not the best: it never counts more.
+    Mesaros, Heittola and Virtanen, "Metrics for polyphonic sound event detection", 2016. `sed_eval` takes the best of
+    all pairings as well, unless told otherwise; its own default for `share` is 0.5. DCASE reports `macro_f1`.
 
     Taught in: notebooks/11_event_detection.ipynb, "How is a detection scored?"
     """
@@ -166,7 +167,7 @@ def psds(truth, found, durations, *, dtc=0.7, gtc=0.7, cttc=0.3, alpha_ct=0.0, a
     truth : pandas.DataFrame
         `path`, `onset`, `offset`, `label`.
     found : sequence of pandas.DataFrame
-        The same for each of many thresholds, in any order.
+        The same for each of many thresholds, in any order. More thresholds never lower the score of a single class.
     durations : dict of str to float
         Seconds of each clip, also of those without events.
     dtc, gtc, cttc : float
