@@ -427,7 +427,7 @@ def test_the_bounds_of_the_curriculum_stand_on_the_cards():
     strong, weak, taught = (models.load(f"detect-crnn-{name}")[1]["metrics"] for name in ("scenes", "weak", "taught"))
     assert strong["test"]["map"] >= 0.90 and strong["test"]["segment_f1"] >= 0.85
     assert weak["test"]["segment_f1"] >= 0.8 * strong["test"]["segment_f1"]
-    assert taught["test"]["segment_f1"] >= taught["alone"]["segment_f1"] - 0.02            # nothing gained, nothing lost
+    assert taught["test"]["segment_f1"] >= taught["alone"]["segment_f1"] - 0.02          # nothing gained, nothing lost
 
 
 # ---- what is out of order ---------------------------------------------------------------------------
