@@ -102,9 +102,8 @@ def report(runs, torchrun, dask):
         "and adds one.",
         table(["stage", *(f"seed {seed}" for seed in runs)], times),
         "## Two processes by torchrun",
-        "The stage `train`: five folds and a last network, batches of eight clips in all. Two processes have four "
-        "each, and add up their gradients after each step, which for so small a network takes about as long as the "
-        "step.",
+        "The stage `train`: five folds and a last network, three trainings for each of two processes. The score must "
+        "be the same, for each network is trained by one of them.",
         table(["network", "one process, s", "two, s", "speed-up", "macro-F1"], trained),
         "## Two workers of a Dask cluster",
         f"The stage `preprocess` of {CLIPS} clips: read, resampled, cut, written, pictured, and all that the leader "
