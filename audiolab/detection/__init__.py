@@ -5,7 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "decide": ["Rule", "active", "decide", "hysteresis", "median_filter", "tuned"],
+        "decisions": ["Rule", "active", "decide", "hysteresis", "median_filter", "tuned"],
         "labels": ["from_frames", "read_labels", "segments", "to_frames", "write_labels"],
         "normal": ["Normal"],
         "scores": ["average_precision", "event_f1", "pauc", "psds", "segment_f1"],
