@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -19,11 +20,11 @@ from .. import preprocess as preparing
 from ..batch import content
 from ..corpora import scenes, splits
 from ..corpus import Corpus, digest, make, read_table, recordings, write_table
-from ..features.mel import SILENCE
+from ..features.mel import FLOOR, SILENCE
 from ..stream import RingBuffer
 from . import folds
 from .config import VERSION, PlanError
-from .listen import HOP, Listener, Second, cleaned, highpassed, offline, probabilities
+from .listen import HOP, LOWEST, Listener, Second, cleaned, highpassed, offline, probabilities
 from .team import workers
 
 SR = 16000                                  # of the clips after preprocessing
@@ -121,13 +122,22 @@ def collect(plan, done, out, team):
         out.notes.append(f"Sampling rates are mixed: {each}.")
     out.says = ", ".join(f"{n} {label}" for label, n in counts.items()) + f"; {len(aside)} files set aside"
     out.numbers = {"root": str(clips.root) if plan.own else _from(out, clips.root),
-                   "labels": labels, "clips": len(table), "set_aside": len(aside),
+                   "labels": labels, "counts": {label: int(counts[label]) for label in labels},
+                   "kinds": {} if plan.own else _kinds(table), "clips": len(table), "set_aside": len(aside),
                    "minutes": table.duration.sum() / 60, "rates": rates, "channels": int(looked.channels[good].max()),
                    "groups": _groups(table).nunique(), "files": ["clips.csv"]}
     out.grade("clips of the smallest class", counts.min(), at_least=plan.folds)
+    out.grade("files set aside", 100 * len(aside) / (len(aside) + len(table)), "%", at_most=20)
     out.draw("clips.png", lambda: plots.corpus(
         looked[good], title="What lies in the folder",
         alt=f"A dashboard of {len(table)} clips: their durations, levels, spectra, and how many are of each class."))
+
+
+def _kinds(table):
+    """How many clips of each kind are in each class of the forty clips, whose names begin with it."""
+    kind = table.path.str.extract(r"([^/]+)-\d+\.\w+$")[0]
+    return {label: {name: int(n) for name, n in inside.value_counts().items()}
+            for label, inside in kind.groupby(table.label)}
 
 
 def _require_enough(table, plan, aside):
@@ -205,7 +215,7 @@ def preprocess(plan, done, out, team):
     root = _from(out, clips.root) if plan.preprocess or not plan.own else str(clips.root)
     out.numbers = {**found, "root": root, "clips": len(clips), "sr": sr, "broken": broken, "pictures": "pictures",
                    "files": ["clips.csv", "pictures/features.npy"]}
-    out.grade("broken files", broken, close_to=0, tol=0)
+    out.grade("self-test: broken files", broken, close_to=0, tol=0)
     out.grade("clips filled up with silence, difference of the classes", filled.max() - filled.min(), "%", at_most=20)
     (before, sr_before, row), (after, _, _) = raw[0], clips[0]
     mono = preparing.to_mono(before)
@@ -282,7 +292,7 @@ def denoise(plan, done, out, team):
     if not team.lead:
         return
     write_table(out.folder / "clips.csv", (clips if used else raw).table)
-    out.grade("clips asked both ways", len(x), at_least=before["clips"])
+    out.grade("self-test: clips asked both ways", len(x), at_least=before["clips"])
     i = int(np.argmax(np.abs(x - z).mean(dim=(1, 2, 3))))
     pair = {"as it was": raw[i][0], "cleaned": clips[i][0]}
     for name, sound in pair.items():
@@ -307,7 +317,10 @@ def _gained(truth, one, other):
 
 
 def split(plan, done, out, team):
-    """Deal the clips into folds: all of one recording into one, and of each class as many into each.
+    """Deal the clips into folds: all of one group into one, and of each class as many into each.
+
+    A group is an occasion: what was recorded on one day, in one room, of one speaker. That nobody named a group and
+    yet the same sound lies in two folds, in two files, is looked for besides.
 
     Taught in: notebooks/15_capstone.ipynb, "Who judges forty clips?"
     """
@@ -315,10 +328,18 @@ def split(plan, done, out, team):
     fold, group = splits.kfold(clips, plan.folds, plan.seed), _groups(clips.table)
     write_table(out.folder / "folds.csv", clips.table[["path", "label"]].assign(group=group, fold=fold))
     shared = int((pd.Series(fold).groupby(group.to_numpy()).nunique() > 1).sum())
+    side = dict(zip(clips.table.path, fold, strict=True))
+    with workers(plan) as n_jobs:
+        pairs = splits.near_duplicates(clips, n_jobs=n_jobs or 1)
+    twins = [f"{a!r} sounds like {b!r}, and lies in another fold: are they one take?"
+             for a, b in zip(pairs.path, pairs.twin, strict=True) if side[a] != side[b]]
     counts = pd.crosstab(clips.table.label.to_numpy(), fold)
     out.says = f"{plan.folds} folds of {counts.sum().min()} to {counts.sum().max()} clips, {group.nunique()} groups"
-    out.numbers = {"fold": fold.tolist(), "shared": shared, "least": int(counts.min().min()), "files": ["folds.csv"]}
-    out.grade("groups in two folds", shared, close_to=0, tol=0)
+    out.numbers = {"fold": fold.tolist(), "shared": shared, "twins": len(twins), "least": int(counts.min().min()),
+                   "files": ["folds.csv"]}
+    out.notes = twins[:5]
+    out.grade("self-test: groups in two folds", shared, close_to=0, tol=0)
+    out.grade("sounds that lie in two folds", len(twins), close_to=0, tol=0)
     out.grade("clips of a class in a fold", counts.min().min(), at_least=1)
     number = np.array([clips.labels.index(label) for label in clips.table.label])
     out.draw("folds.png", lambda: plots.matrices(
@@ -347,8 +368,8 @@ def augment(plan, done, out, team):
     relabelled = sum(int((labels != y).sum()) for _, labels in batches)
     out.says = "other level, up or down by 3 mel channels at most, another moment, bands and stretches hidden"
     out.numbers = {"used": True, "same": same, "relabelled": relabelled}
-    out.grade("clips that came unchanged", same, close_to=0, tol=0)
-    out.grade("labels that changed", relabelled, close_to=0, tol=0)
+    out.grade("self-test: clips that came unchanged", same, close_to=0, tol=0)
+    out.grade("self-test: labels that changed", relabelled, close_to=0, tol=0)
     pictures = {"as it is": x[0, 0].numpy()} | {f"pass {i + 1}": changed[0, 0].numpy()
                                                 for i, (changed, _) in enumerate(batches)}
     out.draw("augmented.png", lambda: plots.matrices(
@@ -606,21 +627,40 @@ def card(plan, done, out, team):
         "name": plan.name, "title": f"tells {' from '.join(told['labels'])}", "labels": told["labels"],
         "class": type(opened(plan, done)).__name__, "parameters": done["train"]["parameters"],
         "corpus": "forty-clips, made by the course" if not plan.own else plan.own.name,
+        "content": _known(done["collect"]),
         "licence": "CC0-1.0" if not plan.own else "that of the recordings",
+        "made": time.strftime("%Y-%m-%d"), "package": f"audiolab {version('audiolab')}",
+        "use": f"To learn from, and to watch for {told['labels'][0]!r} where a miss or a false alert does no harm, "
+               "with sounds like those of the corpus, and a threshold chosen on recordings of the place.",
+        "not_for": "Safety, health, surveillance, decisions about people; places, devices and sounds unlike those of "
+                   "the corpus, before somebody has measured there.",
+        "positive": told["labels"][0], "threshold": plan.threshold,
+        "each": told["counts"], "kinds": told["kinds"],
         "clips": scored["clips"], "groups": told["groups"], "set_aside": told["set_aside"],
         "input": f"log-mel of {plan.seconds:g} s at {done['denoise']['sr']} Hz"
+                 + (f", without what is below {LOWEST} Hz" if plan.preprocess else "")
                  + (", cleaned by a Wiener filter" if done["denoise"]["used"] else ""),
+        "features": features.log_mel_sizes(done["denoise"]["sr"]) | {
+            "scale": "Slaney", "floor": FLOOR, "logarithm": "natural", "highpass": LOWEST if plan.preprocess else 0},
         "recipe": {"network": plan.network, "epochs": plan.epochs, "batch_size": folds.BATCH, "lr": folds.LR,
                    "augment": plan.augment, "seed": plan.seed, "folds": plan.folds},
         "metrics": {"macro_f1": scored["macro_f1"], "interval": [scored["low"], scored["high"]],
+                    "of": f"{plan.folds} networks in floats, each asked about clips that it had not met",
+                    "right": scored["right"], "wilson": scored["wilson"],
                     "int8_points_lost": done["int8"]["points_lost"], "int8_answers_changed": done["int8"]["changed"]},
+        "sr": done["denoise"]["sr"],
         "costs": {key: done["profile"][key] for key in ("parameters", "macs", "bytes", "ms")},
         "machine": recipes.naming.machine(), "files": {"float": "model.onnx", "int8": "model-int8.onnx"},
         "limits": [
-            f"Measured on {scored['clips']} clips of {told['groups']} recordings: other clips of this kind may score "
-            f"from {scored['low']:.2f} to {scored['high']:.2f}, and clips of another kind anything.",
+            f"The 95 % interval, {scored['low']:.2f} to {scored['high']:.2f}, is over these {scored['clips']} clips "
+            f"of {told['groups']} groups, for these networks; other training clips are not in it, nor other kinds of "
+            "sound.",
+            f"The score is that of the {plan.folds} networks of the folds, in floats. The network in the files has "
+            "learnt from all clips, and was judged by none.",
             "It always answers with one of its classes, also for a sound that is neither.",
-            "Classes were equally frequent. Where one is rare, set a threshold on long recordings without it.",
+            f"Of the clips {100 * told['counts'][told['labels'][0]] / told['clips']:.0f} % were {told['labels'][0]!r}. "
+            f"Where it is rarer, the threshold of {plan.threshold:g} gives more false alerts than true ones: choose "
+            "one on long recordings of the place.",
             "Times on a Raspberry Pi are simulated, within a factor of two.",
         ]}
     missing = sum(value in ("", None, []) for value in about.values())
@@ -629,24 +669,45 @@ def card(plan, done, out, team):
             tmp.write_text(text + "\n", "utf-8")
     out.says = about["title"]
     out.numbers = {"card": about, "missing": missing, "files": ["card.json", "card.md"]}
-    out.grade("facts that are missing", missing, close_to=0, tol=0)
+    out.grade("self-test: facts that are missing", missing, close_to=0, tol=0)
+
+
+def _known(collected):
+    """What stands for the clips that were used: their content."""
+    clips = _clips(collected)
+    return digest(json.dumps([content(clips.root / path) for path in clips.table.path]))
 
 
 def _in_words(about):
     """The card in Markdown."""
     score, costs = about["metrics"], about["costs"]
     low, high = score["interval"]
+    sizes, rate = about["features"], about["sr"]
+    each = ", ".join(f"{n} {label}" for label, n in about["each"].items())
+    kinds = "".join(f" In {label!r}: {', '.join(f'{n} {kind}' for kind, n in inside.items())}."
+                    for label, inside in about["kinds"].items() if len(inside) > 1)
     times = "\n".join(f"| {name} | {ms['p50']:.1f} | {ms['p95']:.1f} | {ms['p99']:.1f} |"
                       for name, ms in costs["ms"].items())
     return f"""# {about['name']}
 
 It {about['title']}: a {about['class']} of {about['parameters']:,} parameters that takes a {about['input']}.
 
-**Clips.** {about['clips']} of {about['groups']} recordings ({about['corpus']}); {about['set_aside']} files set aside.
-Licence: {about['licence']}.
+Made {about['made']} by {about['package']}. It watches for {about['positive']!r}, from a probability of
+{about['threshold']:g} on.
 
-**Worth.** Macro-F1 {score['macro_f1']:.3f} over {about['recipe']['folds']} folds, 95 % interval {low:.2f} to
-{high:.2f}. In 8 bits it has {-score['int8_points_lost']:+.2f} points; {score['int8_answers_changed']} answers change.
+**For.** {about['use']}
+
+**Not for.** {about['not_for']}
+
+**Clips.** {about['clips']} of {about['groups']} groups ({about['corpus']}, content {about['content']}): {each};
+{about['set_aside']} files set aside. Licence: {about['licence']}.{kinds}
+
+**Picture.** {sizes['n_mels']} mel channels ({sizes['scale']}), a column of {1000 * sizes['win_length'] / rate:g} ms
+each {1000 * sizes['hop_length'] / rate:g} ms, natural logarithm of the power, floor {sizes['floor']:g}.
+
+**Worth.** Macro-F1 {score['macro_f1']:.3f} of {score['of']}; 95 % interval {low:.2f} to {high:.2f}. Right are
+{score['right']} of {about['clips']}, a share of {score['wilson'][0]:.2f} to {score['wilson'][1]:.2f} (Wilson). In 8
+bits it has {-score['int8_points_lost']:+.2f} points; {score['int8_answers_changed']} answers change.
 
 **Costs.** {costs['macs'] / 1e6:.1f} million multiply-accumulates a decision, {costs['bytes'] / 1000:.0f} kB.
 
@@ -701,7 +762,8 @@ STAGES = {stage.name: stage for stage in (
     Stage("int8", int8, ("denoise", "split", "train"), _TRAINING, together=True),
     Stage("profile", profile, ("preprocess", "denoise", "train", "int8"), ("preprocess", *_TRAINING)),
     Stage("stream", stream, ("preprocess", "denoise", "int8"), ("preprocess", "seconds", "seed")),
-    Stage("card", card, ("collect", "denoise", "train", "evaluate", "int8", "profile"), ("name", *_TRAINING)),
+    Stage("card", card, ("collect", "denoise", "train", "evaluate", "int8", "profile"),
+          ("name", "preprocess", "threshold", *_TRAINING)),
 )}
 
 
