@@ -659,7 +659,7 @@ def card(plan, done, out, team):
             "learnt from all clips, and was judged by none.",
             "It always answers with one of its classes, also for a sound that is neither.",
             f"Of the clips {100 * told['counts'][told['labels'][0]] / told['clips']:.0f} % were {told['labels'][0]!r}. "
-            f"Where it is rarer, the threshold of {plan.threshold:g} gives more false alerts than true ones: choose "
+            f"Where it is rarer, the threshold of {plan.threshold:g} may give more false alerts than true: choose "
             "one on long recordings of the place.",
             "Times on a Raspberry Pi are simulated, within a factor of two.",
         ]}
@@ -707,7 +707,7 @@ each {1000 * sizes['hop_length'] / rate:g} ms, natural logarithm of the power, f
 
 **Worth.** Macro-F1 {score['macro_f1']:.3f} of {score['of']}; 95 % interval {low:.2f} to {high:.2f}. Right are
 {score['right']} of {about['clips']}, a share of {score['wilson'][0]:.2f} to {score['wilson'][1]:.2f} (Wilson). In 8
-bits it has {-score['int8_points_lost']:+.2f} points; {score['int8_answers_changed']} answers change.
+bits it has {0.0 - score['int8_points_lost']:+.2f} points; {score['int8_answers_changed']} answers change.
 
 **Costs.** {costs['macs'] / 1e6:.1f} million multiply-accumulates a decision, {costs['bytes'] / 1000:.0f} kB.
 
