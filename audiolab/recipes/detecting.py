@@ -53,8 +53,8 @@ class Detection:
     model: type
     epochs: int
     heard: Callable
-    loss: Callable = binary_cross_entropy_with_logits
-    told: Callable = lambda x, y: (x, y)
+    loss: Callable = field(default_factory=lambda: binary_cross_entropy_with_logits)
+    told: Callable = field(default_factory=lambda: everything)
     taught: int = 0
     fit: dict = field(default_factory=lambda: dict(lr=3e-3, batch_size=16, clip=1.0, weight_decay=0.01))
     note: str = ""
@@ -112,6 +112,11 @@ def twice(x, y, generator):
 
 
 # ---------------------------------------------------------------------------------------- the recipes
+
+
+def everything(x, y):
+    """Strong labels, of all clips."""
+    return x, y
 
 
 def occurs(x, y):
