@@ -293,7 +293,7 @@ def denoise(plan, done, out, team):
         return
     write_table(out.folder / "clips.csv", (clips if used else raw).table)
     out.grade("self-test: clips asked both ways", len(x), at_least=before["clips"])
-    i = int(np.argmax(np.abs(x - z).mean(dim=(1, 2, 3))))
+    i = int((x - z).abs().mean(dim=(1, 2, 3)).argmax())
     pair = {"as it was": raw[i][0], "cleaned": clips[i][0]}
     for name, sound in pair.items():
         out.sound(f"{name.replace(' ', '-')}.flac", sound, sr, f"{raw.table.path[i]}, {name}")
