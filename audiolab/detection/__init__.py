@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "decisions": ["Rule", "active", "decide", "hysteresis", "median_filter", "tuned"],
-        "labels": ["from_frames", "read_labels", "segments", "to_frames", "write_labels"],
+        "labels": ["from_frames", "in_clips", "read_labels", "segments", "to_frames", "write_labels"],
         "normal": ["Normal"],
         "scores": ["average_precision", "event_f1", "pauc", "psds", "segment_f1"],
     },

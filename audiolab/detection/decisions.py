@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from scipy import ndimage
 
-from .labels import from_frames, segments
+from .labels import from_frames, in_clips, segments
 from .scores import event_f1, segment_f1
 
 HIGHS = np.linspace(0.1, 0.9, 17)
@@ -141,8 +140,9 @@ def tuned(p, truth, hop, *, lows=(1.0, 0.6, 0.3), smooths=(1, 5, 9, 15), highs=H
 
     Taught in: notebooks/11_event_detection.ipynb, "Where does one draw the line?"
     """
-    highs = np.asarray(highs)
-    wanted, events, best = segments(truth, hop), _in_clips(truth, hop), (-1.0, None)
+    highs, best = np.asarray(highs), (-1.0, None)
+    numbers = range(truth.shape[-1]), hop, range(len(truth))    # stand for the classes and the clips
+    wanted, events = segments(truth, hop), in_clips(truth, *numbers)
     for smooth in smooths:
         smoothed = np.stack([median_filter(clip, smooth) for clip in p])
         for low in lows:
@@ -150,13 +150,8 @@ def tuned(p, truth, hop, *, lows=(1.0, 0.6, 0.3), smooths=(1, 5, 9, 15), highs=H
             f1 = np.array([segment_f1(wanted, segments(one, hop))["per_class"] for one in found])
             at = (f1 - 1e-6 * np.abs(highs - 0.5)[:, None]).argmax(axis=0)          # of equals, the one nearest 1/2
             chosen = np.stack([found[h][..., k] for k, h in enumerate(at)], axis=-1)
-            score = segment_f1(wanted, segments(chosen, hop))["f1"] + event_f1(events, _in_clips(chosen, hop))["f1"]
+            score = segment_f1(wanted, segments(chosen, hop))["f1"] + event_f1(events, in_clips(chosen, *numbers))["f1"]
             if score > best[0]:
                 best = score, Rule(tuple(float(round(highs[h], 3)) for h in at), low, smooth)
     return best[1]
 
-
-def _in_clips(active, hop):
-    """Events in many clips, [clips, n, classes]; numbers stand for the paths, and for the classes."""
-    labels = range(active.shape[-1])
-    return pd.concat([from_frames(clip, labels, hop).assign(path=i) for i, clip in enumerate(active)])

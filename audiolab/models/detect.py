@@ -103,34 +103,6 @@ class EventTransformer(nn.Module):
         return self.head(self.encoder(x))                       # [batch, time / 4, classes]
 
 
-class WeakCRNN(EventCRNN):
-    """A network that is told what occurs in a clip, never when, and has to find the moments by itself.
-
-    Beside the answer of each moment it gives how much that moment counts, `look`; `attention_pooling` makes one answer
-    for the clip of both.
-
-    Parameters
-    ----------
-    n_mels, n_classes, channels, hidden, dropout
-        As for `EventCRNN`.
-
-    References
-    ----------
-    Kong et al., "Sound event detection of weakly labelled data with CNN-transformer and automatic threshold
-    optimization", 2020.
-
-    Taught in: notebooks/11_event_detection.ipynb, "What if nobody wrote down the times?"
-    """
-
-    def __init__(self, n_mels, n_classes, channels=(24, 48, 64), hidden=64, dropout=0.2):
-        super().__init__(n_mels, n_classes, channels, hidden, dropout)
-        self.look = nn.Linear(2 * hidden, n_classes)
-
-    def forward(self, x):                                       # [batch, 1, mel, time]
-        x, _ = self.rnn(self.front(x))                          # [batch, time / 4, 2 · hidden]
-        return self.head(x), self.look(x)                       # twice [batch, time / 4, classes]
-
-
 def attention_pooling(logits, look):
     """The probability that a class occurs in a clip: a mean over time of its probabilities, weighted by attention.
 
@@ -145,6 +117,11 @@ def attention_pooling(logits, look):
     -------
     torch.Tensor, shape [batch, classes]
         0 to 1.
+
+    References
+    ----------
+    Kong et al., "Sound event detection of weakly labelled data with CNN-transformer and automatic threshold
+    optimization", 2020.
 
     Taught in: notebooks/11_event_detection.ipynb, "What if nobody wrote down the times?"
     """

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 import torch
 from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 
@@ -228,16 +227,12 @@ def table(p, paths, rule):
 
     Taught in: notebooks/11_event_detection.ipynb, "Where does one draw the line?"
     """
-    return _listed(np.stack([detection.active(clip, rule) for clip in p]), paths)
+    return detection.in_clips(_decided(p, rule), scenes.CLASSES, HOP, paths)
 
 
-def _listed(active, paths):
-    """As `audiolab.detection.from_frames`, of many clips at once: [clips, time, classes]."""
-    edges = np.diff(np.pad(active, ((0, 0), (1, 1), (0, 0))).astype(int), axis=1).transpose(0, 2, 1)
-    (clip, k, first), end = np.nonzero(edges == 1), np.nonzero(edges == -1)[2]          # runs, in one order
-    order = np.lexsort((k, end, first, clip))
-    return pd.DataFrame({"onset": first * HOP, "offset": end * HOP, "label": np.array(scenes.CLASSES)[k],
-                         "path": np.array(paths)[clip]}).iloc[order].reset_index(drop=True)
+def _decided(p, rule):
+    """Which class is on in which frame, by a rule: bool, shape of `p`."""
+    return np.stack([detection.active(clip, rule) for clip in p])
 
 
 def measured(p, corpus, y, rule):
@@ -261,10 +256,11 @@ def measured(p, corpus, y, rule):
     Taught in: notebooks/11_event_detection.ipynb, "Where does one draw the line?"
     """
     truth, names = corpus.sidecar("events"), list(corpus.table.path)
-    wanted, found = detection.segments(y.numpy() > 0, HOP), table(p, names, rule)
-    decided = np.stack([detection.active(clip, rule) for clip in p])
+    wanted, decided = detection.segments(y.numpy() > 0, HOP), _decided(p, rule)
+    found = detection.in_clips(decided, scenes.CLASSES, HOP, names)
     smooth = np.stack([detection.median_filter(clip, rule.smooth) for clip in p])
-    many = [_listed(smooth >= threshold, names) for threshold in np.linspace(0.01, 0.99, 50)]
+    many = [detection.in_clips(smooth >= threshold, scenes.CLASSES, HOP, names)
+            for threshold in np.linspace(0.01, 0.99, 50)]
     lasts = dict(zip(names, corpus.table.duration, strict=True))
     return {"clips": len(p), "map": detection.average_precision(wanted, detection.segments(p, HOP))[0],
             "segment_f1": detection.segment_f1(wanted, detection.segments(decided, HOP))["f1"],

@@ -5,7 +5,7 @@ import functools
 
 import numpy as np
 
-from .. import audio, detection, features, plots
+from .. import audio, detection, features, plots, preprocess
 from .explorer import _run, explore, present, slider, static
 from .played import SLACK, Played
 
@@ -50,7 +50,7 @@ def soundscape(y, sr, tracks, *, labels, title=""):
     title = title or "What sounds when"
     player = audio.player_html(y, sr, title)                            # refuses what is no sound
     duration = np.shape(y)[-1] / sr
-    logmel = features.log_mel(np.atleast_2d(y).mean(axis=0), sr)
+    logmel = features.log_mel(preprocess.to_mono(y), sr)
     hop, rows = features.log_mel_sizes(sr)["hop_length"] / sr, _kilohertz(sr, len(logmel))
     alt = _words(tracks, duration)
     still = _run(plots.events, {"logmel": logmel, "tracks": tracks, "labels": labels, "step": hop, "rows": rows,
@@ -135,7 +135,7 @@ def thresholds(p, corpus, labels, hop, *, show=0):
     events, (y, sr, row) = corpus.sidecar("events"), corpus[show]
     truth, own, begin = together(events), events[events.path == row["path"]], begins[row["path"]]
     wanted = segments(truth)
-    picture = {"logmel": features.log_mel(np.atleast_2d(y).mean(axis=0), sr), "labels": labels, "frame": hop,
+    picture = {"logmel": features.log_mel(preprocess.to_mono(y), sr), "labels": labels, "frame": hop,
                "step": features.log_mel_sizes(sr)["hop_length"] / sr}
 
     def draw(high, low, smooth):
