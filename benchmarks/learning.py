@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -23,9 +22,9 @@ from sklearn.svm import SVC
 from tqdm import tqdm
 
 from audiolab import augment, enhance, features, metrics, models, paths, preprocess, recipes, training
-from audiolab.corpora import remote, scenes, splits
-from audiolab.corpus import make
+from audiolab.corpora import remote, splits
 from audiolab.paths import replacing
+from audiolab.pipeline.stages import forty_clips
 from audiolab.recipes import detecting, writing
 from benchmarks.timing import best, table
 
@@ -115,22 +114,11 @@ def forty(draws=(40, 41, 42, 43, 44)):
     """A row for each draw of chapter 06's forty clips: macro-F1 over five folds. The chapter's own draw is 40."""
     rows = []
     for seed in tqdm(draws, desc="forty clips"):
-        found = kept(f"forty-clips-{seed}", lambda seed=seed: _named(_alarms(seed)))
+        found = kept(f"forty-clips-{seed}", lambda seed=seed: _named(forty_clips(seed)))
         truth = np.array(found.pop("truth"))
         rows.append([metrics.macro_f1(truth, np.array(guess)) for guess in found.values()])
     named = [*zip(draws, rows, strict=True), ("median", np.median(rows, axis=0))]
     return table(["draw", *found], [(name, *(f"{score:.2f}" for score in row)) for name, row in named])
-
-
-def _alarms(seed):
-    """Twenty clips with an alarm and twenty without, as chapter 06 makes them from another seed."""
-    plan = scenes.plan_events(480, seed=seed)
-    alarms, others = plan[plan.label == "alarm"][:20], plan[plan.label != "alarm"].sample(20, random_state=0)
-    plan = pd.concat([alarms, others]).assign(label=["alarm"] * 20 + ["other"] * 20)
-    plan["path"] = plan.label + "/" + plan.group + ".flac"
-    plan["_kind"] = [*alarms.label, *others.label]              # what really sounds, for the renderer
-    return make(paths.data("raw", f"forty-clips-{seed}"), plan,
-                lambda row: scenes.render_event(row | {"label": row["_kind"]}))
 
 
 def _named(clips):

@@ -201,8 +201,7 @@ def write(file):
     for key in dataclasses.fields(Plan):
         value = file.stem if key.name == "name" else key.default
         lines += ["", f"# {key.metadata['says']}", yaml.safe_dump({key.name: value}).strip()]
-    load_safely = {key.name: key.default for key in dataclasses.fields(Plan)} | {"name": file.stem}
-    Plan(**load_safely)                     # a stem that is no name is refused before anything is written
+    Plan(name=file.stem)                    # a stem that is no name is refused before anything is written
     try:
         with paths.replacing(file) as tmp:
             tmp.write_text("\n".join(lines) + "\n", "utf-8")

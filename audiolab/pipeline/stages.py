@@ -40,14 +40,15 @@ BOARDS = ("Raspberry Pi 4", "Raspberry Pi 5")
 # ---------------------------------------------------------------------------------------- collect
 
 
-def forty_clips():
-    """Twenty clips with an alarm and twenty without, as chapter 06 makes them: a `Corpus`."""
-    plan = scenes.plan_events(480, seed=40)
+def forty_clips(seed=40):
+    """Twenty clips with an alarm and twenty without, as chapter 06 makes them, or of another seed: a `Corpus`."""
+    plan = scenes.plan_events(480, seed=seed)
     alarms, others = plan[plan.label == "alarm"][:20], plan[plan.label != "alarm"].sample(20, random_state=0)
     plan = pd.concat([alarms, others]).assign(label=["alarm"] * 20 + ["other"] * 20)
     plan["path"] = plan.label + "/" + plan.group + ".flac"
     plan["_kind"] = [*alarms.label, *others.label]              # what really sounds, for the renderer
-    return make(paths.data("raw", "forty-clips"), plan, _rendered, desc="Forty clips", licence="CC0-1.0")
+    name = "forty-clips" if seed == 40 else f"forty-clips-{seed}"
+    return make(paths.data("raw", name), plan, _rendered, desc="Forty clips", licence="CC0-1.0")
 
 
 def _rendered(row):
@@ -60,12 +61,10 @@ def own_clips(folder):
     Raises
     ------
     PlanError
-        If there is no such folder, or recordings have no label.
+        If recordings have no label.
     CorpusError
         If no recording can be used, or ``clips.csv`` has faults.
     """
-    if not folder.is_dir():
-        raise PlanError(f"corpus: there is no folder {str(folder)!r}: check the name.")
     table = "clips.csv" if (folder / "clips.csv").exists() else "folders"
     with contextlib.redirect_stdout(io.StringIO()):             # what it says of files set aside goes into the report
         clips = corpora.from_folder(folder, labels=table)
@@ -98,10 +97,10 @@ def collect(plan, done, out, team):
     clips = own_clips(plan.own) if plan.own else forty_clips()
     with workers(plan) as n_jobs:
         looked = preparing.inspect(clips, n_jobs=n_jobs)
-    bad = [not set(filter(None, problem.split(", "))) <= HARMLESS for problem in looked.problem]
+    bad = _broken(looked)
     aside = [*clips.aside.values(), *(f"{path!r}: {why}" for path, why in zip(looked.path[bad], looked.reason[bad],
                                                                               strict=True))]
-    good = ~np.array(bad)
+    good = ~bad
     if not good.any():
         raise PlanError(f"corpus: every file is broken, for example {aside[0]}")
     table = clips.table[good].reset_index(drop=True)
@@ -131,6 +130,11 @@ def collect(plan, done, out, team):
     out.draw("clips.png", lambda: plots.corpus(
         looked[good], title="What lies in the folder",
         alt=f"A dashboard of {len(table)} clips: their durations, levels, spectra, and how many are of each class."))
+
+
+def _broken(looked):
+    """Which clips of a report have faults that are not `HARMLESS`: bool, shape [clips]."""
+    return np.array([not set(filter(None, problem.split(", "))) <= HARMLESS for problem in looked.problem])
 
 
 def _kinds(table):
@@ -209,7 +213,7 @@ def preprocess(plan, done, out, team):
     sr = int(clips.table.sr.iloc[0])
     if len(found["rates"]) > 1:
         out.notes.append(f"Clips of {', '.join(map(str, found['rates']))} Hz were brought to {sr} Hz.")
-    broken = sum(not set(filter(None, problem.split(", "))) <= HARMLESS for problem in looked.problem)
+    broken = int(_broken(looked).sum())
     shape = f"of {plan.seconds:g} s at {sr} Hz" if plan.preprocess else f"as they came, at {sr} Hz"
     out.says = f"{len(clips)} clips {shape}"
     root = _from(out, clips.root) if plan.preprocess or not plan.own else str(clips.root)
@@ -300,8 +304,7 @@ def denoise(plan, done, out, team):
     out.draw("cleaned.png", lambda: plots.spectrogram(
         pair, sr, title="What the Wiener filter takes away", alt="Two spectrograms of a clip: in the second, cleaned, "
         "the steady noise between the events is darker."))
-    by_fold = [metrics.macro_f1(y.numpy()[fold == k], said[1][fold == k])
-               - metrics.macro_f1(y.numpy()[fold == k], said[0][fold == k]) for k in range(plan.folds)]
+    by_fold = [_gained(*(one[fold == k] for one in (y.numpy(), *said))) for k in range(plan.folds)]
     out.draw("gain.png", lambda: plots.intervals(
         {f"{plan.folds} folds": by_fold, "all clips": []}, [np.nan, gain], [np.nan, low], [np.nan, high],
         x_label="macro-F1 of cleaned clips, less that of clips as they were",
@@ -390,7 +393,7 @@ def train(plan, done, out, team):
     fold, labels = np.array(done["split"]["fold"]), done["denoise"]["labels"]
     said, losses, kept = folds.cross_validated(plan, x, y, fold, len(labels), out.folder.parent / "folds", team,
                                                whole=out.folder / "model")
-    size = models.size(folds.network(plan, x.shape[2], len(labels)))
+    size = models.size(_fresh(plan, done))
     left = float(np.mean([lost[-1] / lost[0] for lost in losses]))
     out.says = f"{plan.folds} networks and a last one of {size:,} parameters, {plan.epochs} epochs"
     out.numbers = {"said": said.astype(float).round(6).tolist(), "truth": y.tolist(), "kept": _from(out, kept),
@@ -413,9 +416,15 @@ def opened(plan, done):
     """
     from safetensors.torch import load_file
 
-    model = folds.network(plan, _tensors(plan, done["denoise"])[0].shape[2], len(done["denoise"]["labels"]))
+    model = _fresh(plan, done)
     model.load_state_dict(load_file(done["train"].folder / "model.safetensors"))
     return model.eval()
+
+
+def _fresh(plan, done):
+    """A network as it was before training."""
+    n_mels = features.log_mel_sizes(done["denoise"]["sr"])["n_mels"]
+    return folds.network(plan, n_mels, len(done["denoise"]["labels"]))
 
 
 # ---------------------------------------------------------------------------------------- evaluate
@@ -625,7 +634,7 @@ def card(plan, done, out, team):
     told, scored = done["collect"], done["evaluate"]
     about = {
         "name": plan.name, "title": f"tells {' from '.join(told['labels'])}", "labels": told["labels"],
-        "class": type(opened(plan, done)).__name__, "parameters": done["train"]["parameters"],
+        "class": type(_fresh(plan, done)).__name__, "parameters": done["train"]["parameters"],
         "corpus": "forty-clips, made by the course" if not plan.own else plan.own.name,
         "content": _known(done["collect"]),
         "licence": "CC0-1.0" if not plan.own else "that of the recordings",
