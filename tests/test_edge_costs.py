@@ -22,6 +22,8 @@ CASES = {                                                       # a network of e
     "DSCNN": (lambda: models.DSCNN(40, 10), WORD),
     "AudioTransformer": (lambda: models.AudioTransformer(64, 12), PICTURE),
     "WaveCNN": (lambda: models.WaveCNN(12), WAVE),
+    "EventCRNN": (lambda: models.EventCRNN(64, 12), PICTURE),
+    "EventTransformer": (lambda: models.EventTransformer(64, 12), PICTURE),
     "CTCNet": (models.CTCNet, SPEECH),
     "AttentionASR": (models.AttentionASR, (*SPEECH, TEXT, N)),
     "FrameNet": (lambda: models.FrameNet(39), (PICTURE, torch.tensor([50]))),
