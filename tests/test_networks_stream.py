@@ -86,9 +86,8 @@ def test_what_was_reset_or_flushed_has_heard_nothing():
 def test_the_denoiser_is_as_late_as_it_says():
     denoiser = stream.Denoiser(DENOISER)
     assert (denoiser.delay, denoiser.latency) == (80, 160) and denoiser.latency <= 0.010 * SR
-    heard = answered = waits = 0
-    for sample in np.split(SIGNAL[:2000], 2000):                # sample by sample: what is the longest wait?
-        heard += 1
+    answered = waits = 0
+    for heard, sample in enumerate(np.split(SIGNAL[:2000], 2000), 1):           # what is the longest wait?
         answered += len(denoiser(sample))
         if answered > denoiser.delay:
             waits = max(waits, heard - (answered - denoiser.delay))
@@ -123,11 +122,11 @@ def test_the_spotter_finds_the_digits_of_the_sample():
     y, sr = al.load(al.sample("digits"))
     spotter = stream.Spotter(SPOTTER, CARD)
     found = spotter(np.pad(preprocess.resample(y, sr, SR), (0, SR // 2))) + spotter.flush()
-    assert [one.word for one in found] == "four zero two seven one".split()
+    assert [one.word for one in found] == ["four", "zero", "two", "seven", "one"]
 
 
 def test_the_spotter_finds_digits_of_a_held_out_voice_in_noise():
-    said = "six three nine one seven five".split()
+    said = ["six", "three", "nine", "one", "seven", "five"]
     spotter = stream.Spotter(SPOTTER, CARD)
     y = spoken(*said, snr=10)
     found = [one.word for one in spotter(y) + spotter.flush()]

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from .. import features, models
+from .. import models
 from ..detection import Word
 from ..features.mel import SILENCE
 from ..recipes import spotting
@@ -18,8 +18,8 @@ def _require(sr, model, kind, name):
         raise ValueError(f"This needs a {kind.__name__}, such as models.load({name!r}) gives, not a "
                          f"{type(model).__name__}.")
     if sr != spotting.SR:
-        raise ValueError(f"The network has learnt from sound at {spotting.SR} Hz, and {sr} Hz would be another voice to "
-                         "it: take a source at that rate, or resample.")
+        raise ValueError(f"The network has learnt from sound at {spotting.SR} Hz, and {sr} Hz would be another voice "
+                         "to it: take a source at that rate, or resample.")
 
 
 class Denoiser(Processor):
