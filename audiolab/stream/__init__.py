@@ -11,10 +11,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "blocks": ["Chain", "Filter", "LogMel", "Processor", "Spectral", "offline"],
         "effects": ["Delay", "PitchShift", "equaliser"],
-        "ends": ["File", "Microphone", "Recording", "Speakers", "Stamps"],
+        "ends": ["File", "Microphone", "Recording", "Speakers"],
         "engine": ["Engine", "simulate"],
         "meter": ["Meter"],
         "networks": ["Denoiser", "Spotter", "Word"],
-        "ring": ["RingBuffer"],
+        "ring": ["RingBuffer", "Stamps"],
     },
 )
