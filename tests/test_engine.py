@@ -121,7 +121,7 @@ def test_a_consumer_that_is_too_slow_for_ever_never_recovers():
     assert meter.missed > 0.95 * meter.blocks and meter.deepest == 100
 
 
-@pytest.mark.parametrize("cost, missed", [(0.0099, 0), (0.0101, None)])
+@pytest.mark.parametrize("cost, missed", [(0.0099, 0), (0.01, 0), (0.0101, None)])
 def test_a_deadline_is_the_next_block(cost, missed):
     _, meter = stream.simulate(noise(2), SR, stream.Chain(), BLOCK, cost=lambda k: cost)
     assert meter.missed == (meter.blocks if missed is None else missed) > -1

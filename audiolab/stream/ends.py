@@ -38,8 +38,8 @@ class Source:
     def __init__(self, sr, block, seconds):
         block = round(0.01 * sr) if block is None else block
         if not (sr >= 1 and 1 <= block <= seconds * sr):
-            raise ValueError(f"A source delivers at a time one sample to what its ring buffer holds, {seconds:g} s, not "
-                             f"{block} samples at {sr} Hz.")
+            raise ValueError(f"A source delivers at a time one sample to what its ring buffer holds, {seconds:g} s: "
+                             f"not {block} samples at {sr} Hz.")
         self.sr, self.block, self.ended = sr, block, False
         self.ring = RingBuffer(round(seconds * sr))
         self.stamps = Stamps(2 + self.ring.capacity // block)
