@@ -541,6 +541,9 @@ def test_speakers_play_what_was_written_and_count_when_there_is_nothing(card):
         assert not opened.fetches(80).any() and sink.underruns == 1     # one gap is one underrun
         sink.write(np.array([5, -5] * 80, np.float32))
         assert set(opened.fetches(80)) == {1, -1}                       # as far as a sound card goes
+        with pytest.raises(ValueError, match="NaN"):
+            sink.write(np.array([np.nan], np.float32))
+        assert sink.ring.written == 360
     assert opened.state == "closed"
 
 
