@@ -86,6 +86,8 @@ def _parser():
             one.add_argument("--until", metavar="stage", help="the last stage to do")
         if name == "listen":
             one.add_argument("sound", help="a recording, such as evening.wav")
+            one.add_argument("--events", metavar="table", help="count against what really sounded: a table in CSV, "
+                             "with the columns onset and offset, in seconds")
         if name == "serve":
             one.add_argument("--port", type=int, default=0, help="any that is free when not given")
     data = commands.add_parser("data", help="list, make, fetch, check corpora").add_subparsers(
@@ -275,13 +277,19 @@ def _pipeline_show(arguments):
 
 
 def _pipeline_listen(arguments):
+    from .audio import info
+    from .pipeline import listen
     from .pipeline.serve import Detector
 
     detector = Detector(arguments.file)
+    events = None if arguments.events is None else listen.events(arguments.events)
     found = detector.alerts(arguments.sound)
     for first, last, most in found:
         print(f"{first:8.1f} s to {last:8.1f} s  {detector.labels[0]} {most:.2f}")
     print(f"{len(found)} alerts from a probability of {detector.plan.threshold:g} on (threshold in {arguments.file}).")
+    if events is not None:
+        print(listen.account([one[:2] for one in found], events, detector.plan.seconds,
+                             info(arguments.sound).duration))
     return 0
 
 

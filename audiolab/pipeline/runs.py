@@ -125,7 +125,7 @@ def shown(source=None):
 
 
 def clear(source=None):
-    """Remove what runs of this name have kept, and nothing else.
+    """Remove what runs of this name have kept, ``limits.txt`` with it, and nothing else.
 
     Returns
     -------
