@@ -82,7 +82,7 @@ class Plan:
                           "seconds from 0.5 to 10", lambda value: 0.5 <= value <= 10)
     preprocess: bool = _key(True, "Bring all clips to 16 kHz, one channel and one length: true or false.",
                             "true or false")
-    denoise: str = _among("measure", "Clean the clips: measure (only if interval and McNemar's test say so), always or never.",
+    denoise: str = _among("measure", "Clean the clips: measure (only if two tests say that it helps), always or never.",
                           "measure", "always", "never")
     folds: int = _whole(5, "Into how many parts the clips are dealt; each is judged by a model of the others.", 2, 20)
     augment: bool = _key(True, "Change each training clip a little each time it comes: true or false.",
