@@ -14,7 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "config": ["Plan", "PlanError", "load", "write"],
         "listen": ["Listener", "alerts", "counted", "false_seconds", "offline"],
         "results": ["Grade", "Result"],
-        "runs": ["Report", "clear", "folder", "run", "shown"],
+        "runs": ["Report", "clear", "compared", "folder", "run", "shown"],
         "stages": ["STAGES"],
     },
 )

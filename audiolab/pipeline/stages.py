@@ -32,6 +32,7 @@ HARMLESS = {"clipped", "wrong extension"}   # faults with which a clip may pass:
 GOAL = 0.85                                 # least macro-F1
 LIMIT = 50                                  # milliseconds that a second of sound may take
 VERSIONS = 9                                # of each clip, beside itself, that the 8-bit network is asked about
+UNLIKE = 0.05                               # most that a clip's probability may move in a stream
 STREAM = 60                                 # seconds
 TRUE_WITHIN = 2                             # factor within which a simulated time holds, as chapter 10 measures it
 NOT_MEASURED = "not measured by this run"
@@ -289,7 +290,7 @@ def denoise(plan, done, out, team):
     said = [folds.cross_validated(plan, pictures, y, fold, len(raw.labels), root, team)[0].argmax(axis=1)
             for pictures in (x, z)]
     score = [metrics.macro_f1(y.numpy(), one) for one in said]
-    low, high = metrics.bootstrap(_gained, y.numpy(), *said, groups=_groups(raw.table).to_numpy(str))
+    low, high = metrics.bootstrap(gained, y.numpy(), *said, groups=_groups(raw.table).to_numpy(str))
     gain, p = score[1] - score[0], metrics.mcnemar(y.numpy(), *said)
     helps = low > 0 and p < 0.05
     used = plan.denoise == "always" or helps
@@ -309,7 +310,7 @@ def denoise(plan, done, out, team):
     out.draw("cleaned.png", lambda: plots.spectrogram(
         pair, sr, title="What the Wiener filter takes away", alt="Two spectrograms of a clip: in the second, cleaned, "
         "the steady noise between the events is darker."))
-    by_fold = [_gained(*(one[fold == k] for one in (y.numpy(), *said))) for k in range(plan.folds)]
+    by_fold = [gained(*(one[fold == k] for one in (y.numpy(), *said))) for k in range(plan.folds)]
     out.draw("gain.png", lambda: plots.intervals(
         {f"{plan.folds} folds": by_fold, "all clips": []}, [np.nan, gain], [np.nan, low], [np.nan, high],
         x_label="macro-F1 of cleaned clips, less that of clips as they were",
@@ -317,7 +318,8 @@ def denoise(plan, done, out, team):
         f"{high:+.2f}; single folds lie around it."))
 
 
-def _gained(truth, one, other):
+def gained(truth, one, other):
+    """Macro-F1 of other answers, less that of the one."""
     return metrics.macro_f1(truth, other) - metrics.macro_f1(truth, one)
 
 
@@ -596,7 +598,7 @@ def stream(plan, done, out, team):
     if unlike := [np.abs(found[k] - picture).max() for k, picture in pictured.items() if k < len(found)]:
         out.numbers["edges"] = float(max(unlike))
         out.grade("a clip in the stream against its picture, largest difference of a probability", out["edges"],
-                  at_most=0.25)
+                  at_most=UNLIKE)
     out.grade("p99 of computing a second, here", p99, "ms", timing=True, at_most=LIMIT)
     out.sound("minute.flac", y[: 15 * sr], sr, "the first quarter of the minute")
     t = plan.seconds + HOP * np.arange(len(found))
@@ -645,7 +647,7 @@ def card(plan, done, out, team):
         "name": plan.name, "title": f"tells {' from '.join(told['labels'])}", "labels": told["labels"],
         "class": type(_fresh(plan, done)).__name__, "parameters": done["train"]["parameters"],
         "corpus": plan.own.name if plan.own else "forty-clips, made by a program of the course: no sound was recorded",
-        "content": _known(done["collect"]),
+        "content": clips_content(done["collect"]),
         "licence": "CC0-1.0" if not plan.own else "that of the recordings",
         "made": time.strftime("%Y-%m-%d"),
         "versions": {name: version(name) for name in ("audiolab", "torch", "onnxruntime")},
@@ -710,7 +712,7 @@ def found_limits(plan):
         raise PlanError(f"{str(file)!r} is no text in UTF-8: save it as such.") from None
 
 
-def _known(collected):
+def clips_content(collected):
     """What stands for the clips that were used: their content."""
     clips = _clips(collected)
     return digest(json.dumps([content(clips.root / path) for path in clips.table.path]))
