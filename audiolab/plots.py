@@ -489,6 +489,8 @@ def attributions(logmel, maps, *, step=0.01, rows=None, marks=(), title="", alt=
 def intervals(values, means, low, high, *, x_label, title="", alt="", x_range=None):
     """A row for each name: single values as faint dots, their mean as a large one, its interval as a bar.
 
+    Of dots with the same value each lies a little above the last, or they would look like one.
+
     Parameters
     ----------
     values : dict of str to array_like
@@ -507,7 +509,8 @@ def intervals(values, means, low, high, *, x_label, title="", alt="", x_range=No
     figure, (axis,) = _figure(1, 1, height=0.9 + 0.34 * len(values))
     rows = np.arange(len(values))
     for row, single in zip(rows, values.values(), strict=True):
-        axis.plot(single, np.full(len(single), row), "o", color=ORANGE, alpha=0.4, markersize=4)
+        again = np.array([list(single[:i]).count(value) for i, value in enumerate(single)])
+        axis.plot(single, row - 0.4 * again / max(len(single), 1), "o", color=ORANGE, alpha=0.4, markersize=4)
     axis.hlines(rows, low, high, color=BLUE, linewidth=3)
     axis.plot(means, rows, "o", color=BLUE, markersize=8)
     axis.set_yticks(rows, list(values))
