@@ -444,7 +444,7 @@ def matrices(pictures, *, x_label, y_label, title="", alt="", step=1.0, label=No
     _display(figure, title, alt)
 
 
-def attributions(logmel, maps, *, step=0.01, rows=None, marks=(), title="", alt=""):
+def attributions(logmel, maps, *, step=0.01, start=0.0, rows=None, marks=(), title="", alt=""):
     """What spoke for a class, in red, and against it, in blue, over the log-mel in grey; several maps side by side.
 
     Parameters
@@ -453,12 +453,12 @@ def attributions(logmel, maps, *, step=0.01, rows=None, marks=(), title="", alt=
         Loud is dark.
     maps : dict of str to np.ndarray, shape [mel, time]
         Of `audiolab.explain`. Each has its own scale, which ends at the 99th percentile of its absolute values.
-    step : float
-        Seconds per frame.
+    step, start : float
+        Seconds per frame, and of the first one in its clip.
     rows : dict of int to str, optional
         Kilohertz of some mel channels; without it they are numbered.
     marks : sequence of float
-        Seconds at which the event begins and ends: a thin line each.
+        Seconds of the clip at which the event begins and ends: a thin line each.
     title, alt : str
         What to see, and the same in words.
 
@@ -468,7 +468,7 @@ def attributions(logmel, maps, *, step=0.01, rows=None, marks=(), title="", alt=
 
     figure, axes = _figure(1, len(maps), height=2.6, sharey=True)
     place = {"aspect": "auto", "origin": "lower", "interpolation": "nearest",
-             "extent": (0, logmel.shape[1] * step, -0.5, len(logmel) - 0.5)}
+             "extent": (start, start + logmel.shape[1] * step, -0.5, len(logmel) - 0.5)}
     low, high, colours = logmel.min(), logmel.max(), matplotlib.colormaps["bwr"].resampled(7)
     for axis, (name, a) in zip(axes, maps.items(), strict=True):
         share = np.round(3 * np.clip(a / (np.quantile(np.abs(a), 0.99) or 1), -1, 1)) / 3       # few colours: see `png`
