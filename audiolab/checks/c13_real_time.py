@@ -601,13 +601,15 @@ def side_by_side(block, sos, state=None):
     return sum(y for y, _ in parts), np.concatenate([s for _, s in parts])
 
 
-@biquads.mistake("Nothing is fed back: what comes out is made of what goes in alone.", ask="Where does y come in again?")
+@biquads.mistake("Nothing is fed back: what comes out is made of what goes in alone.",
+                 ask="Where does y come in again?")
 def nothing_fed_back(block, sos, state=None):
     return _sections(block, sos * np.array([1, 1, 1, 1, 0, 0]), state)
 
 
 @biquads.mistake("Your s1 and s2 are those of another form of the filter (direct form II). From silence it gives the "
-                 "same sound, and its state means something else.", ask="What do the three formulas write into s1 and s2?")
+                 "same sound, and its state means something else.",
+                 ask="What do the three formulas write into s1 and s2?")
 def direct_form_two(block, sos, state=None):
     def step(x, b0, b1, b2, a1, a2, s):
         w = x - a1 * s[0] - a2 * s[1]
@@ -773,7 +775,8 @@ def each_frame_once_and_in_order(t):
     t.holds(sizes == {(6,)}, f"`change` got something of shape **{shape(max(seen, key=np.ndim)) if seen else []}**, "
             "expected [6], the spectrum of one frame.", ask="What does `change` take?", values=False)
     t.holds(len(seen) == 12, f"`change` was called **{len(seen)}** times for {len(got)} samples that came out, "
-            "expected 12 times, once for each hop of five.", ask="How often does a frame become complete?", values=False)
+            "expected 12 times, once for each hop of five.", ask="How often does a frame become complete?",
+            values=False)
     before = np.concatenate([np.zeros(5), y])
     w = np.sqrt(signal.get_window("hann", 10))
     want = np.stack([np.fft.rfft(w * before[5 * k : 5 * k + 10]) for k in range(12)])
@@ -949,10 +952,10 @@ schedule = Exercise(
         "meanwhile, who is done when? Then let there be room for one.",
         "Go from one arrival to the next. Before a block comes, the worker does all that it begins before that time. "
         "Then the block takes its place, and if that is one too many, the first of those that wait goes. Behind the "
-        "last arrival lies eternity, `math.inf`.",
-        "`while waiting and free < now:` take `k = waiting.popleft()`; it begins at `max(free, (k + 1) * block)`. Now "
+        "last arrival lies eternity, `np.inf`.",
+        "`while waiting and free < now:` take `k = waiting.pop(0)`; it begins at `max(free, (k + 1) * block)`. Now "
         "`len(waiting)` is how many wait behind it. Then, outside of the loop, `waiting.append(...)`, and "
-        "`waiting.popleft()` if there are more than `capacity`.",
+        "`waiting.pop(0)` if there are more than `capacity`.",
     ],
     learned="Whoever delivers never waits. A ring bounds how late anybody can be, and shedding bounds it further; both "
             "pay with blocks, and both say how many.",
@@ -1136,7 +1139,7 @@ def one_at_a_time(t):
 def too_much_work_for_ever(t):
     room = int(t.rng.integers(1, 5))
     _scheduled(t, f"thirty blocks of 100 that take 200 each, room for {room}, no shedding", np.full(30, 200), 100, room,
-               room + 1, "work takes twice the time that there is, and once the room is full every second block has to go.",
+               room + 1, "work takes twice the time that there is: once the room is full, every second one has to go.",
                "Does whoever delivers ever wait?")
 
 
@@ -1740,8 +1743,8 @@ def too_slow(t):
               "the work on it take?")
     calls = np.full((1, 100), 0.002)
     calls[0, 40:45] = 0.025
-    _budgeted(t, "100 calls of 2 ms for a block of 20 ms, five of which took 25", [320], calls, 160, 80, [], 16_000, 1.0,
-              "on average it keeps up, and in five of 100 blocks it does not.",
+    _budgeted(t, "100 calls of 2 ms for a block of 20 ms, five of which took 25", [320], calls, 160, 80, [], 16_000,
+              1.0, "on average it keeps up, and in five of 100 blocks it does not.",
               "Which time is held against the length of a block?")
     _budgeted(t, "work that takes exactly as long as its block", [128], _quick([128], 0.0078125), 128, 128, [], 16_384,
               1.0, "it keeps up, with nothing to spare.", "Does it keep up if it takes exactly as long as a block?")
@@ -1896,7 +1899,8 @@ def between_two_calls(blocks, seconds, window, hop, delays, sr, budget):
 
 
 @latency_budget.mistake("You do not ask whether it keeps up. Where work takes longer than the block lasts, latency "
-                        "grows without end.", ask="For how long does a block last, and how long does the work on it take?")
+                        "grows without end.",
+                        ask="For how long does a block last, and how long does the work on it take?")
 def never_asked_whether_it_keeps_up(blocks, seconds, window, hop, delays, sr, budget):
     return _chain(blocks, seconds, window, hop, delays, sr, budget, keeps=np.ones(len(blocks), bool))
 

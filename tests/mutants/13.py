@@ -905,7 +905,7 @@ def counted_from_one(p, width, threshold, refractory):
     return heard(means(p, width), threshold, refractory + 1)
 
 
-@mutant("13.5", stage="edges", says="Who is silenced begins the silence anew")
+@mutant("13.5", stage="edges", says="While a word is seen without a break")
 def retriggered(p, width, threshold, refractory):
     m, found, last = means(p, width), [], -math.inf
     for t, row in enumerate(m):
