@@ -1340,11 +1340,11 @@ def is_steps_and_words(t, got, p, width, threshold, refractory):
     if not len(got):
         return
     steps, words = got.T
-    t.holds(steps.min() >= 0 and steps.max() < len(p), f"You report at step **{steps.max()}**, of {len(p)} steps.",
-            ask="At which step does a window of votes end?")
-    t.holds(words.min() >= 0 and words.max() < p.shape[1] - 1, f"You report class **{words.max()}**, expected 0 to "
-            f"{p.shape[1] - 2}: the last is \"anything else\", and is never reported.", ask="Is everything that has "
-            "the highest mean a word?")
+    t.holds(steps.min() >= 0 and steps.max() < len(p), f"Your first column, the steps, holds **{steps.max()}**, of "
+            f"{len(p)} steps.", ask="At which step does a window of votes end?")
+    t.holds(words.min() >= 0 and words.max() < p.shape[1] - 1, "Your second column, the classes, holds "
+            f"**{words.max()}**, expected 0 to {p.shape[1] - 2}: the last is \"anything else\", and is never reported.",
+            ask="Is everything that has the highest mean a word?")
     t.holds(np.all(np.diff(steps) > 0), f"Your reports are at steps **{_row(steps)}**, expected each step once, in "
             "order of time.", ask="How many words can be reported at a step?")
 
@@ -1737,6 +1737,13 @@ def one_slow_call(t):
 
 
 @latency_budget.edges
+def none_keeps_it(t):
+    _budgeted(t, "a budget of 1 ms and blocks of 5 ms and more", [80, 160], _quick([80, 160]), 160, 80, [], 16_000,
+              0.001, "none keeps it.", "Which parts does the latency have?",
+              "What is the largest of none?")
+
+
+@latency_budget.edges
 def too_slow(t):
     _budgeted(t, "10 ms of work for a block of 5 ms and for one of 20", [80, 320], _quick([80, 320], 0.010), 160, 80,
               [], 16_000, 1.0, "the first falls behind for ever.", "For how long does a block last, and how long does "
@@ -1755,13 +1762,6 @@ def exactly_the_budget(t):
     _budgeted(t, "blocks of 128 at 16,384 Hz, that are exactly as late as they may", [64, 128], _quick([64, 128]), 128,
               64, [], 16_384, 0.01171875, "a budget may be spent.", "Which parts does the latency have?",
               "Is a budget kept by whoever reaches it?")
-
-
-@latency_budget.edges
-def none_keeps_it(t):
-    _budgeted(t, "a budget of 1 ms and blocks of 5 ms and more", [80, 160], _quick([80, 160]), 160, 80, [], 16_000,
-              0.001, "none keeps it.", "Which parts does the latency have?",
-              "What is the largest of none?")
 
 
 def _machine(rng, blocks, per_sample, fixed, calls=120):

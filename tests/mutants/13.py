@@ -950,7 +950,7 @@ def with_its_probability(p, width, threshold, refractory):
     return np.array([(t, m[t, c]) for t, c in heard(m, threshold, refractory)]).reshape(-1, 2)
 
 
-@mutant("13.5", stage="output", says="You report at step")
+@mutant("13.5", stage="output", says="Your first column, the steps, holds")
 def counted_from_the_end(p, width, threshold, refractory):
     return heard(means(p, width), threshold, refractory) + np.array([len(p), 0])
 
