@@ -90,6 +90,11 @@ class LiveInput(anywidget.AnyWidget):
         return not self._why_not()
 
     @property
+    def ended(self):
+        """Whether the last start has come to its end, and no more will come: bool."""
+        return self._over
+
+    @property
     def status(self):
         """How it goes, in one line: str."""
         counts = f"{self.received} blocks at {self.sr} Hz, {self.lost} lost, {self.refused} refused"
