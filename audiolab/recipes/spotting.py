@@ -26,11 +26,12 @@ WINDOW, STEP = 80, 4            # columns of 10 ms: what the network sees, and f
 HOP = 0.01 * STEP               # s
 LEAD = ((STEP - 1) * 160 + 256) / SR            # s, of sound that the first decision needs
 LABELS = (*speech.DIGITS, "other")
-SAID = (0.02, 0.28)             # s after a digit's end in which a window is to name it
-UNCLEAR = (-0.12, 0.40)         # … and in which, outside of `SAID`, it may answer as it likes
+SAID = (0.0, 0.2)               # s after a digit's end in which a window is to name it
+UNCLEAR = (-0.1, 0.32)          # … and in which, outside of `SAID`, it may answer as it likes
 LATE = 0.6                      # s after its end by which a digit must have been reported
 SNRS = (np.inf, 10, 5, 0)       # dB, of the tests
 GRID = 16                       # columns from one training window to the next
+OFTEN = 3                       # times as often as others come windows that are to name a digit
 LOUDER = 4.0                    # the pictures' signals, by which they can be turned down without raising a floor
 DECIBEL = np.log(10) / 10       # in units of a log-mel
 MOST = 6.0                      # false alarms per hour of the validation streams at 10 dB
@@ -139,16 +140,23 @@ def heard(streams, x, y, generator):
     at = x.cpu() + torch.randint(GRID, (len(x),), generator=generator)
     elsewhere = torch.randint(WINDOW, noises.shape[1], (len(x),), generator=generator)
     speed = 0.85 + 0.35 * torch.rand((), generator=generator).item()
-    voice = augment.bend(cut(voices, at, int(np.ceil(speed * WINDOW))), 0.15, speed, generator)[..., -WINDOW:]
+    voice = augment.bend(cut(voices, at, int(np.ceil(speed * WINDOW))), 0.1, speed, generator)[..., -WINDOW:]
     noise = cut(noises, elsewhere, WINDOW)
-    snr = torch.where(draw(0, 1) < 0.1, 60.0, draw(-3, 25))
+    snr = torch.where(draw(0, 1) < 0.1, 60.0, draw(-2, 25))
     mixed = torch.logaddexp(voice, noise - DECIBEL * snr[:, None, None, None])
-    colours = 4 * torch.randn((len(x), 1, 6), generator=generator)              # dB, from band to band
+    colours = 3 * torch.randn((len(x), 1, 6), generator=generator)              # dB, from band to band
     colour = torch.nn.functional.interpolate(colours, size=mixed.shape[2], mode="linear", align_corners=True)
     gain = DECIBEL * (colour[..., None] + draw(-32, 0, 1, 1, 1))
     pictures = augment.spec_augment((mixed + gain).clamp(min=SILENCE), n_freq_masks=1, freq_width=6, n_time_masks=1,
                                     time_width=8, warp=0, generator=generator)
     return pictures.to(x.device), truth[at].to(x.device)
+
+
+def places(truth):
+    """Where training windows end, each `GRID` columns; those that are to name a digit come `OFTEN`."""
+    at = torch.arange(0, len(truth) - GRID, GRID)
+    said = (truth[at + GRID // 2] >= 0) & (truth[at + GRID // 2] < len(LABELS) - 1)
+    return torch.cat([at, at[said].repeat(OFTEN - 1)])
 
 
 def cut(pictures, at, columns):
@@ -162,8 +170,8 @@ def cut(pictures, at, columns):
 
 RECIPES = {
     "spotter-dscnn-streams": Spotting(
-        "spots ten spoken digits in a stream", models.DSCNN, 7, heard,
-        fit=dict(lr=5e-3, batch_size=64, weight_decay=0.01)),
+        "spots ten spoken digits in a stream", models.DSCNNSpotter, 5, heard,
+        fit=dict(lr=3e-3, batch_size=32, weight_decay=0.01)),
 }
 
 
@@ -172,9 +180,10 @@ def corpus(n_jobs=1):
     return streams.spoken(n_jobs=n_jobs)
 
 
-def corpus_test(n_jobs=1):
-    """Those of them that are for the test."""
-    return only_test("streams-spoken-test", streams.plan_spoken, streams.render_spoken, n_jobs)
+def corpus_test(n=600, n_jobs=1):
+    """Those for the test of `n` streams, three in ten."""
+    return only_test(f"streams-spoken-n{n}-test", functools.partial(streams.plan_spoken, n), streams.render_spoken,
+                     n_jobs)
 
 
 def parts(corpus, split, n_jobs=1):
@@ -218,7 +227,7 @@ def posteriors(model, x):
     Taught in: notebooks/13_real_time.ipynb, "Which word was that?"
     """
     x = np.pad(x, ((0, 0), (WINDOW - STEP, 0)), constant_values=SILENCE)
-    x = np.ascontiguousarray(windows(x))[:, None]
+    x = np.array(windows(x))[:, None]
     return training.predict(model, x, 16).softmax(dim=1).numpy()                # few at once stay in the cache
 
 
@@ -228,7 +237,10 @@ def mixture(parts, snr):
 
 
 def in_streams(model, corpus, snr, change=None):
-    """Posteriors of all streams of a corpus at an SNR, a list of arrays; `change(y)` is what happens before."""
+    """Posteriors of all streams of a corpus at an SNR, a list of arrays; `change(y)` is what happens before.
+
+    Taught in: notebooks/13_real_time.ipynb, "Which word was that?"
+    """
     change = change or (lambda y: y)
     return [posteriors(model, picture(change(mixture(y, snr)))) for y, _, _ in corpus]
 
@@ -368,12 +380,12 @@ def train(name, recipe, n_jobs, progress):
     """As `audiolab.recipes.train`."""
     whole = corpus(n_jobs)
     streams = parts(whole, "train", n_jobs)
-    places = torch.arange(0, streams[0].shape[1] - GRID, GRID)
+    at = places(streams[2])
     arguments = {"n_mels": PICTURE["n_mels"], "n_classes": len(LABELS)} | recipe.arguments
     torch.manual_seed(0)
     model = recipe.model(**arguments)
     history = training.fit(
-        model, (places, places), loss=torch.nn.CrossEntropyLoss(), epochs=recipe.epochs,
+        model, (at, at), loss=torch.nn.CrossEntropyLoss(), epochs=recipe.epochs,
         augment=functools.partial(recipe.heard, streams), progress=progress,
         resume=paths.data("runs", name, f"{_known_by(recipe)}.pt"), **recipe.fit)
     models.checkpoints.halve(model.cpu())
@@ -390,7 +402,8 @@ def train(name, recipe, n_jobs, progress):
 
 def _known_by(recipe):
     """What stands for a recipe in the name of its state, so that another one does not go on from it."""
-    options = (recipe.model.__name__, recipe.epochs, recipe.arguments, recipe.fit, WINDOW, GRID, SAID, UNCLEAR, LOUDER)
+    options = (recipe.model.__name__, recipe.epochs, recipe.arguments, recipe.fit, WINDOW, GRID, OFTEN, SAID, UNCLEAR,
+               LOUDER)
     return digest(repr(options) + "".join(map(inspect.getsource, (recipe.heard, targets, pictured))))[:8]
 
 
@@ -408,5 +421,5 @@ def judged(model, corpus):
 def evaluate(name, recipe, n_jobs):
     """As `audiolab.recipes.evaluate`."""
     model, card = models.load(name)
-    test = corpus_test(n_jobs)
+    test = corpus_test(n_jobs=n_jobs)
     return measured(in_streams(model, test, 10), test, card["rule"])
