@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audiolab import stream
 from audiolab.stream import RingBuffer
+from audiolab.stream import ring as module
 
 STEPS = st.lists(st.tuples(st.sampled_from(["write", "read", "latest"]), st.integers(0, 25)), max_size=40)
 
@@ -116,7 +116,7 @@ def test_what_the_writer_overwrites_during_a_read_is_thrown_away(monkeypatch):
         ring.write(np.arange(10, 14))
         return copy(parts, axis=axis)
 
-    monkeypatch.setattr(stream.np, "concatenate", overtaken)
+    monkeypatch.setattr(module.np, "concatenate", overtaken)
     assert list(ring.read(8)) == [4, 5, 6, 7] and ring.dropped == 4
     monkeypatch.undo()
     assert list(ring.read(10)) == [8, 9, 10, 11, 12, 13] and ring.written == ring.taken + ring.dropped
@@ -137,4 +137,4 @@ def test_a_read_in_the_middle_of_a_write_sees_nothing_of_it():
 
 
 def test_the_example_of_the_docstring():
-    assert doctest.testmod(stream, extraglobs={"np": np}).failed == 0
+    assert doctest.testmod(module, extraglobs={"np": np}).failed == 0

@@ -5,42 +5,24 @@ import torch
 
 from .. import compress, features
 from ..enhance import wiener
-from ..features.mel import FLOOR
 from ..preprocess import butterworth
-from ..stream import RingBuffer
+from ..stream import Filter, LogMel, RingBuffer
 
 HOP = 0.5                                   # seconds from one decision to the next
 LOWEST = 20                                 # Hz: what is below, a constant above all, is taken away first
 
 
-class Highpass:
-    """Takes away what is below 20 Hz, block by block: a microphone's constant, which a stream has no mean to tell by.
-
-    Parameters
-    ----------
-    sr : int
+def rumble_filter(sr):
+    """Takes away, block by block, what is below 20 Hz: a microphone's constant, which a stream has no mean to tell by.
 
     Taught in: notebooks/15_capstone.ipynb, "Does it keep up with the world?"
     """
-
-    def __init__(self, sr):
-        self._sos, self._state = butterworth(2, LOWEST, sr, "highpass"), None
-
-    def __call__(self, block):
-        """The next samples, shape [n], filtered: float32. The first begins as if its value had always been there."""
-        from scipy.signal import sosfilt, sosfilt_zi
-
-        if not len(block):
-            return np.zeros(0, np.float32)
-        if self._state is None:
-            self._state = sosfilt_zi(self._sos) * float(block[0])
-        y, self._state = sosfilt(self._sos, np.asarray(block, np.float64), zi=self._state)
-        return y.astype(np.float32)
+    return Filter(butterworth(2, LOWEST, sr, "highpass"), settled=True)
 
 
 def highpassed(y, sr):
-    """Step: a clip as `Highpass` lets it through."""
-    return Highpass(sr)(y), sr
+    """Step: a clip as `rumble_filter` lets it through."""
+    return rumble_filter(sr)(y), sr
 
 
 def cleaned(y, sr):
@@ -57,7 +39,7 @@ def cleaned(y, sr):
 class Listener:
     """A window that slides over a stream: each block is taken in once, and what is needed again is kept.
 
-    The log-mel is computed as its samples come (`features.StreamingSTFT`), and its last columns stay in a ring buffer.
+    The log-mel is computed as its samples come (`stream.LogMel`), and its last columns stay in a ring buffer.
     Where clips were cleaned before training, the samples stay there instead, and each window is cleaned by itself.
 
     Parameters
@@ -89,27 +71,25 @@ class Listener:
 
     def __init__(self, file, sr, seconds, clean=False, highpass=True):
         self.file, self.sr, self.seconds, self.clean, self.highpass = str(file), sr, seconds, clean, highpass
-        sizes = features.log_mel_sizes(sr)
-        self._bank = features.mel_filterbank(sr, sizes["n_fft"], sizes.pop("n_mels"))
-        self._sizes, self._samples, self._missed = sizes, 0, 0
+        self._mel, self._samples, self._missed = LogMel(sr), 0, 0
         if clean:
             self._n, self._hop = round(seconds * sr), round(HOP * sr)           # in samples
         else:
-            hop = sizes["hop_length"]
+            hop = self._mel.hop
             self._n, self._hop = 1 + round(seconds * sr) // hop, round(HOP * sr / hop)      # in columns
         self._empty()
         self._open()
 
     def _empty(self):
         """Begin as if nothing had been heard."""
-        self._filter = Highpass(self.sr) if self.highpass else None
-        self._stft = features.StreamingSTFT(**self._sizes)
-        self._ring = RingBuffer(self._n, channels=None if self.clean else len(self._bank))
+        self._filter = rumble_filter(self.sr) if self.highpass else None
+        self._mel.reset()
+        self._ring = RingBuffer(self._n, channels=None if self.clean else len(self._mel.bank))
 
     def _open(self):
         """Open the network, and ask it once: the first call of a session is slow, and must not be one that is timed."""
         self._run = compress.Runner(self.file)
-        probabilities(self._run, np.zeros((1, len(self._bank), 1 + round(100 * self.seconds)), np.float32))
+        probabilities(self._run, np.zeros((1, len(self._mel.bank), 1 + round(100 * self.seconds)), np.float32))
 
     @property
     def clock(self):
@@ -136,7 +116,7 @@ class Listener:
         """Take in the next samples, shape [n]; give the probabilities that are due, shape [decisions, classes]."""
         self._samples += len(block)
         block = self._filter(block) if self.highpass else block
-        new = block if self.clean else log_mel_of(self._stft(block), self._bank)
+        new = block if self.clean else self._mel(block)
         found = []
         while new.shape[-1]:
             written = self._ring.written
@@ -157,11 +137,6 @@ class Listener:
     def __setstate__(self, state):
         self.__dict__.update(state)
         self._open()
-
-
-def log_mel_of(X, bank):
-    """Log-mel columns of columns of an STFT, as `features.log_mel` computes them."""
-    return np.log(np.maximum(bank @ (X.real**2 + X.imag**2), FLOOR)).astype(np.float32)
 
 
 def probabilities(run, pictures):

@@ -1,4 +1,4 @@
-"""Sound that never ends: what stands between a microphone that delivers and a program that takes."""
+"""A buffer between two threads that do not wait for each other."""
 
 import numpy as np
 
@@ -119,6 +119,31 @@ class RingBuffer:
         y = self._copy(start, self._next)
         self.taken += y.shape[-1]
         return y
+
+    def read_into(self, out):
+        """As `read`, into an array that is there already: for a callback that may not make one.
+
+        Parameters
+        ----------
+        out : np.ndarray, shape [n] or [channels, n]
+            Filled from its beginning.
+
+        Returns
+        -------
+        int
+            Samples that it got, at most n; what lies behind them in `out` means nothing.
+        """
+        written = self.written
+        start = max(self._next, self._oldest(written))
+        self._next = stop = max(start, min(start + out.shape[-1], written))
+        slot, m = start % self.capacity, stop - start
+        first = min(self.capacity - slot, m)
+        out[..., :first] = self._slots[..., slot:slot + first]
+        out[..., first:m] = self._slots[..., :m - first]
+        if lost := max(0, min(self._oldest(self._claimed), stop) - start):      # overwritten while they were copied
+            out[..., :m - lost] = out[..., lost:m]
+        self.taken += m - lost
+        return m - lost
 
     def latest(self, n):
         """Look at the newest samples, read or not; they stay to be read.

@@ -1,0 +1,19 @@
+"""Sound that never ends: what stands between a microphone that delivers and a program that takes.
+
+`ring` keeps the last samples, `blocks` change what comes block by block, `ends` are where sound comes from and goes to,
+and `engine` lets one run into the other, on the clock of the wall or on a simulated one, and says how it went.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "blocks": ["Chain", "Filter", "LogMel", "Processor", "Spectral", "offline"],
+        "effects": ["Delay", "PitchShift", "equaliser"],
+        "ends": ["File", "Microphone", "Recording", "Speakers", "Stamps"],
+        "engine": ["Engine", "simulate"],
+        "meter": ["Meter"],
+        "ring": ["RingBuffer"],
+    },
+)

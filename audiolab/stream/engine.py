@@ -1,0 +1,290 @@
+"""The block scheduler: takes what a source delivers through a processor to a sink, and says how it went.
+
+One loop serves two clocks. On the clock of the wall it runs in a thread (`Engine`). On a simulated one (`simulate`) ten
+minutes of sound pass in seconds, and a stall happens when it is told to.
+"""
+
+import threading
+import time
+
+import numpy as np
+
+from .blocks import joined, samples
+from .ends import NAP
+from .meter import Meter
+from .ring import RingBuffer
+
+
+class Loop:
+    """The loop's body: take a block if there is one, let it be processed, pass on what comes, write down when.
+
+    Parameters
+    ----------
+    source
+        With `ring` and `sr`.
+    processor : Processor
+    write : callable
+        Is given what comes out.
+    block : int
+        Samples.
+    shed : float or None
+        Seconds of sound: when more is waiting, a block goes past the processor.
+    meter : Meter
+    clock
+        ``now()`` in seconds; ``when(n)``, at which sample n had come; ``took(seconds)``, told how long a block was at
+        work; ``ended``, whether no more will come.
+    """
+
+    def __init__(self, source, processor, write, block, shed, meter, clock):
+        if block < 1 or (shed is not None and not shed > 0):
+            raise ValueError(f"A block has at least one sample, and shed is seconds above 0 or None: not {block} and "
+                             f"{shed}.")
+        self.source, self.processor, self.write, self.block = source, processor, write, block
+        self.meter, self.clock, self.shed = meter, clock, shed
+        processor.reset()
+        self._nothing = processor(np.zeros(0, np.float32))              # tells whether samples come out, or events
+        self._lag = processor.delay
+        self._past = np.zeros(block + processor.delay + processor.latency + block, np.float32)
+
+    def turn(self):
+        """One block, if there is one: whether there was."""
+        ring, ended = self.source.ring, self.clock.ended
+        waiting = ring.available
+        if not waiting or (waiting < self.block and not ended):
+            return False
+        first = ring.taken + ring.dropped                               # number of the sample that is read next
+        x = ring.read(self.block)
+        complete, taken, started = self.clock.when(first + len(x)), self.clock.now(), time.perf_counter()
+        late = self.shed is not None and waiting > self.shed * self.source.sr
+        self.write(self._past_it(x) if late else self._through(x))
+        self.clock.took(time.perf_counter() - started)
+        self.meter.record(first, complete, taken, self.clock.now(), -(-waiting // self.block), late, ring.dropped)
+        return True
+
+    def _through(self, x):
+        y = self.processor(x)
+        if self.shed is not None and self._nothing.__class__ is np.ndarray and y.ndim == 1:
+            self._past = np.concatenate([self._past[len(x) :], x])
+            self._lag += len(x) - len(y)                                # what it keeps until a hop is full
+        return y
+
+    def _past_it(self, x):
+        """The sound itself, as late as the processor would have given it; no events, where it gives events.
+
+        The processor does not hear it, and goes on afterwards as if this piece had never been.
+        """
+        if isinstance(self._nothing, list) or self._nothing.ndim > 1:
+            return self._nothing
+        self._past = np.concatenate([self._past[len(x) :], x])
+        end = len(self._past) - self._lag
+        return self._past[end - len(x) : end]
+
+
+class Simulated:
+    """A source and a clock: a recording comes on time whatever happens, and time passes only as it is told to.
+
+    Parameters
+    ----------
+    y, sr, block, capacity, cost, stalls
+        As for `simulate`.
+    """
+
+    def __init__(self, y, sr, block, capacity, cost, stalls):
+        self.y, self.sr, self.block, self.cost = samples(y), sr, block, cost
+        self.ring, self.stalls = RingBuffer(capacity), sorted(stalls)
+        self.time, self.turns = 0.0, 0
+
+    @property
+    def ended(self):
+        return self.ring.written == len(self.y)
+
+    def now(self):
+        """Seconds."""
+        return self.time
+
+    def when(self, n):
+        """The end of the block in which sample n came."""
+        return min(-(-n // self.block) * self.block, len(self.y)) / self.sr
+
+    def took(self, seconds):
+        """A block was at work so long, or as long as `cost` says: meanwhile more comes."""
+        self._until(self.time + (seconds if self.cost is None else self.cost(self.turns)))
+        self.turns += 1
+
+    def wait(self):
+        """There is nothing to do until the next block is complete."""
+        self._until(self.when(self.ring.written + 1))
+
+    def stall(self):
+        """If the consumer is to be kept away now, until it is let go."""
+        while self.stalls and self.stalls[0][0] <= self.time:
+            self._until(max(self.time, sum(self.stalls.pop(0))))
+
+    def _until(self, time):
+        self.time = time
+        come = int(time * self.sr / self.block + 1e-6) * self.block
+        come = len(self.y) if time >= len(self.y) / self.sr - 1e-9 else come
+        self.ring.write(self.y[self.ring.written : come])               # nobody is asked: what is unread may go
+
+
+def simulate(y, sr, processor, block, capacity=None, cost=None, stalls=(), shed=None):
+    """Let a recording run through a processor on a simulated clock.
+
+    The source delivers a block whenever one is due. The consumer takes, works, and takes the next, or waits for it.
+    Time passes by what it works, and by what it waits, so that ten minutes of sound take no longer than the work.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape [n]
+    sr : int
+    processor : Processor
+        It is reset before and after. ``Chain()`` does nothing.
+    block : int
+        Samples.
+    capacity : int, optional
+        Of the ring buffer, in samples; two seconds when not given.
+    cost : callable, optional
+        ``cost(k)`` is how many seconds the k-th block that is taken is at work. When not given, it is measured.
+    stalls : sequence of (float, float)
+        At how many seconds the consumer stops, and for how many.
+    shed : float, optional
+        Seconds of sound: when more is waiting, blocks go past the processor until it has caught up.
+
+    Returns
+    -------
+    out : np.ndarray or list
+        What the processor gave, put together.
+    meter : Meter
+
+    Raises
+    ------
+    ValueError
+        If the signal is none, or a number is out of range.
+
+    Taught in: notebooks/13_real_time.ipynb, "What if nobody takes the sound?"
+    """
+    source = Simulated(y, sr, block, 2 * sr if capacity is None else capacity, cost, stalls)
+    meter, out = Meter(sr, block, processor.latency), []
+    loop = Loop(source, processor, out.append, block, shed, meter, source)
+    while not source.ended or source.ring.available:
+        source.stall()
+        if not loop.turn():
+            source.wait()
+    out.append(processor.flush())
+    return joined(out), meter
+
+
+class Engine:
+    """A source, a processor and a sink, joined by a thread that takes block after block.
+
+    Parameters
+    ----------
+    source
+        From this module or `widgets.LiveInput`. The engine starts and stops it.
+    processor : Processor
+    sink : optional
+        ``sink.write(out)`` is called by the thread; whoever opened the sink closes it.
+    block : int, optional
+        Samples at a time; the source's own when not given.
+    shed : float, optional
+        Seconds of sound: when more is waiting, blocks go past the processor until it has caught up.
+
+    Attributes
+    ----------
+    meter : Meter
+        Times are seconds since the start.
+    error : Exception or None
+        What the processor or the sink raised; the source was stopped then.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+
+    Notes
+    -----
+    How does the thread learn that a block has come? An Event that the source sets would wake it soonest; but
+    ``Event.set`` takes a lock, and the callback of a sound card must never wait for one. So it looks, and sleeps 1 ms
+    in between.
+
+    Examples
+    --------
+    >>> with Recording("clean.wav", 16000) as sink, Engine(Microphone(), Denoiser(model), sink) as engine:
+    ...     time.sleep(10)                                               # doctest: +SKIP
+    >>> engine.meter                                                     # doctest: +SKIP
+
+    Taught in: notebooks/13_real_time.ipynb, "What stands between two clocks?"
+    """
+
+    def __init__(self, source, processor, sink=None, block=None, shed=None):
+        self.source, self.processor, self.sink = source, processor, sink
+        block = getattr(source, "block", round(0.01 * source.sr)) if block is None else block
+        self.meter, self.error = Meter(source.sr, block, processor.latency), None
+        self._stamps, self._start, self._stopping = getattr(source, "stamps", None), 0.0, False
+        self._loop = Loop(source, processor, self._write, block, shed, self.meter, self)
+        self._thread = threading.Thread(target=self._run, name="audiolab-engine", daemon=True)
+
+    # ------------------------------------------------------------------------------------- from outside
+
+    def start(self):
+        """Begin; once."""
+        self._start = time.perf_counter()
+        self.source.start()
+        self._thread.start()
+
+    def wait(self, timeout=None):
+        """Until the source has ended and all of it is processed, or for `timeout` seconds: whether it came to that."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def stop(self):
+        """Stop the source, process what still waits, and end. Raises what the processor or the sink raised."""
+        self.source.stop()
+        self._stopping = True
+        self._thread.join()
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *exception):
+        self.stop()
+
+    # ------------------------------------------------------------------------------------- its own thread
+
+    @property
+    def ended(self):
+        """Whether the source will deliver no more: bool."""
+        return self._stopping or getattr(self.source, "ended", False)
+
+    def now(self):
+        """Seconds since the start."""
+        return time.perf_counter() - self._start
+
+    def when(self, n):
+        """At which second n samples had come, by what the source noted; else now, when they are seen."""
+        return self.now() if self._stamps is None else self._stamps.when(n) - self._start
+
+    def took(self, seconds):
+        """On this clock the time has passed by itself."""
+
+    def _write(self, out):
+        if self.sink is not None:
+            self.sink.write(out)
+
+    def _run(self):
+        try:
+            while True:
+                ended = self.ended                              # before the look: what came until then is seen by it
+                if not self._loop.turn():
+                    if ended:
+                        break
+                    time.sleep(NAP)
+            self._write(self.processor.flush())
+        except Exception as error:
+            self.error = error
+            self.source.stop()
+        self.meter.dropped, self.meter.xruns = self.source.ring.dropped, getattr(self.source, "xruns", 0)
