@@ -5,6 +5,6 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["catalogue", "download", "events", "folder", "music", "physics",
-                "remote", "scenes", "speech", "splits", "strings"],
+                "remote", "scenes", "speech", "splits", "streams", "strings"],
     submod_attrs={"folder": ["from_folder"], "samples": ["sample"]},
 )

@@ -9,5 +9,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "labels": ["from_frames", "in_clips", "read_labels", "segments", "to_frames", "write_labels"],
         "normal": ["Normal"],
         "scores": ["average_precision", "event_f1", "pauc", "psds", "segment_f1"],
+        "words": ["Vote", "Word"],
     },
 )

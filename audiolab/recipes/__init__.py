@@ -4,7 +4,19 @@ A recipe names a corpus, what is computed of it, a network, and how that is trai
 weights and a card, `evaluate` measures the kept weights again.
 """
 
-from . import attending, composing, detecting, naming, phones, separating, speaking, vocoding, whispering, writing
+from . import (
+    attending,
+    composing,
+    detecting,
+    naming,
+    phones,
+    separating,
+    speaking,
+    spotting,
+    vocoding,
+    whispering,
+    writing,
+)
 from .naming import (
     SILENCE,
     Recipe,
@@ -25,13 +37,14 @@ from .naming import (
 )
 from .writing import Transcription
 
-MODULES = (naming, writing, phones, whispering, vocoding, speaking, attending, composing, separating, detecting)
+MODULES = (naming, writing, phones, whispering, vocoding, speaking, attending, composing, separating, detecting,
+           spotting)
 RECIPES = {name: recipe for module in MODULES for name, recipe in module.RECIPES.items()}
 
 __all__ = ["RECIPES", "SILENCE", "Recipe", "Transcription", "attending", "composing", "data", "detecting", "evaluate",
            "find", "hidden", "loss", "measured", "moved", "only_test", "phones", "retold", "retuned", "samples",
-           "score", "semitones", "separating", "speaking", "tensors", "train", "transposed", "vocoding", "whispering",
-           "word_picture", "writing"]
+           "score", "semitones", "separating", "speaking", "spotting", "tensors", "train", "transposed", "vocoding",
+           "whispering", "word_picture", "writing"]
 
 
 def find(name):

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "ends": ["File", "Microphone", "Recording", "Speakers", "Stamps"],
         "engine": ["Engine", "simulate"],
         "meter": ["Meter"],
+        "networks": ["Denoiser", "Spotter", "Word"],
         "ring": ["RingBuffer"],
     },
 )

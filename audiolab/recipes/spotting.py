@@ -1,0 +1,411 @@
+"""Recipe of the network that spots words in a stream, and how it is judged: by hits, false alarms and delay.
+
+It learns from windows of streams, not from words that somebody cut out: most of what it hears is the end of one word,
+the beginning of the next, a pause, or noise, and its right answer is "other".
+"""
+
+import functools
+import inspect
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from .. import augment, detection, features, models, paths, training
+from ..corpora import mixtures, physics, remote, speech, streams, strings
+from ..corpus import digest
+from ..features.mel import SILENCE
+from ..preprocess import resample
+from .naming import machine, only_test
+
+SR = physics.SR                 # Hz, of the streams, as the denoiser has them
+PICTURE = {"n_mels": 40, "fmax": 4000.0}        # what is above 4 kHz is left out: recordings at 8 kHz look alike
+WINDOW, STEP = 80, 4            # columns of 10 ms: what the network sees, and from one decision to the next
+HOP = 0.01 * STEP               # s
+LEAD = ((STEP - 1) * 160 + 256) / SR            # s, of sound that the first decision needs
+LABELS = (*speech.DIGITS, "other")
+SAID = (0.02, 0.28)             # s after a digit's end in which a window is to name it
+UNCLEAR = (-0.12, 0.40)         # … and in which, outside of `SAID`, it may answer as it likes
+LATE = 0.6                      # s after its end by which a digit must have been reported
+SNRS = (np.inf, 10, 5, 0)       # dB, of the tests
+GRID = 16                       # columns from one training window to the next
+LOUDER = 4.0                    # the pictures' signals, by which they can be turned down without raising a floor
+DECIBEL = np.log(10) / 10       # in units of a log-mel
+MOST = 6.0                      # false alarms per hour of the validation streams at 10 dB
+RULES = {"threshold": np.linspace(0.4, 0.96, 15), "smooth": (1, 2, 3, 4, 5), "refractory": (0.2, 0.28, 0.36)}
+
+
+@dataclass(frozen=True)
+class Spotting:
+    """What a checkpoint that spots words is made of.
+
+    Attributes
+    ----------
+    title : str
+        What the model does, in a few words.
+    model : type
+        Of `audiolab.models`.
+    epochs : int
+    heard : callable
+        ``heard(streams, x, y, generator)``: windows of streams, mixed anew; see `heard`.
+    arguments : dict
+        Of `model`, besides those that follow from the corpus.
+    fit : dict
+        Other options of `audiolab.training.fit`.
+    note : str
+        What else one must know.
+    """
+
+    title: str
+    model: type
+    epochs: int
+    heard: Callable
+    arguments: dict = field(default_factory=dict)
+    fit: dict = field(default_factory=dict)
+    note: str = ""
+
+
+# ---------------------------------------------------------------------------------------- pictures and targets
+
+
+def picture(y):
+    """The log-mel that a spotter looks at: 40 bands up to 4 kHz of a signal at 16 kHz.
+
+    Taught in: notebooks/13_real_time.ipynb, "Which word was that?"
+    """
+    return features.log_mel(y, SR, **PICTURE)
+
+
+def pictured(y):
+    """The pictures of voice and noise, `LOUDER`, one above the other: [2, n] to [80, columns]."""
+    return np.concatenate(picture(np.float32(LOUDER) * y))
+
+
+def targets(words, columns):
+    """What a window that ends with each column is to answer.
+
+    Parameters
+    ----------
+    words : iterable of (onset, offset, word)
+        Seconds.
+    columns : int
+
+    Returns
+    -------
+    np.ndarray of int, shape [columns]
+        An index into `LABELS`: a digit shortly after its end, "other" elsewhere; -100, which the loss leaves out, where
+        the digit is almost whole, or just gone.
+
+    Taught in: notebooks/13_real_time.ipynb, "Which word was that?"
+    """
+    answers = np.full(columns, len(LABELS) - 1)
+    digits = sorted((offset, word) for _, offset, word in words if word in speech.DIGITS)
+    for (first, last), unclear in ((UNCLEAR, True), (SAID, False)):
+        for offset, word in digits:
+            here = slice(max(0, round(100 * (offset + first))), max(0, round(100 * (offset + last))))
+            answers[here] = -100 if unclear else LABELS.index(word)
+    return answers
+
+
+def heard(streams, x, y, generator):
+    """Windows of voices, each by another throat, in noise from elsewhere, by another microphone, at another level.
+
+    Sounds add up, and so do their powers, but for what interferes: windows of log-mels are mixed without their sounds.
+
+    Parameters
+    ----------
+    streams : tuple of torch.Tensor
+        Pictures of all voices and all noises, one stream after the other, [mel, columns], and `targets`, [columns].
+    x : torch.Tensor of int, shape [batch]
+        The first of `GRID` columns, with one of which a window ends.
+    y : torch.Tensor
+        Not used: what a window is to answer depends on the column that chance chooses.
+    generator : torch.Generator
+
+    Returns
+    -------
+    pictures : torch.Tensor, shape [batch, 1, mel, WINDOW]
+    answers : torch.Tensor of int, shape [batch]
+
+    Taught in: notebooks/13_real_time.ipynb, "Which word was that?"
+    """
+    voices, noises, truth = streams
+
+    def draw(low, high, *shape):
+        return low + (high - low) * torch.rand((len(x), *shape), generator=generator)
+
+    at = x.cpu() + torch.randint(GRID, (len(x),), generator=generator)
+    elsewhere = torch.randint(WINDOW, noises.shape[1], (len(x),), generator=generator)
+    speed = 0.85 + 0.35 * torch.rand((), generator=generator).item()
+    voice = augment.bend(cut(voices, at, int(np.ceil(speed * WINDOW))), 0.15, speed, generator)[..., -WINDOW:]
+    noise = cut(noises, elsewhere, WINDOW)
+    snr = torch.where(draw(0, 1) < 0.1, 60.0, draw(-3, 25))
+    mixed = torch.logaddexp(voice, noise - DECIBEL * snr[:, None, None, None])
+    colours = 4 * torch.randn((len(x), 1, 6), generator=generator)              # dB, from band to band
+    colour = torch.nn.functional.interpolate(colours, size=mixed.shape[2], mode="linear", align_corners=True)
+    gain = DECIBEL * (colour[..., None] + draw(-32, 0, 1, 1, 1))
+    pictures = augment.spec_augment((mixed + gain).clamp(min=SILENCE), n_freq_masks=1, freq_width=6, n_time_masks=1,
+                                    time_width=8, warp=0, generator=generator)
+    return pictures.to(x.device), truth[at].to(x.device)
+
+
+def cut(pictures, at, columns):
+    """Windows of a long picture [mel, n], that end with the columns `at`: [batch, 1, mel, columns]."""
+    places = (at[:, None] + torch.arange(1 - columns, 1)).clamp(min=0)
+    return pictures[:, places].transpose(0, 1)[:, None]
+
+
+# ---------------------------------------------------------------------------------------- the recipe
+
+
+RECIPES = {
+    "spotter-dscnn-streams": Spotting(
+        "spots ten spoken digits in a stream", models.DSCNN, 9, heard,
+        fit=dict(lr=5e-3, batch_size=64, weight_decay=0.01)),
+}
+
+
+def corpus(n_jobs=1):
+    """The streams."""
+    return streams.spoken(n_jobs=n_jobs)
+
+
+def corpus_test(n_jobs=1):
+    """Those of them that are for the test."""
+    return only_test("streams-spoken-test", streams.plan_spoken, streams.render_spoken, n_jobs)
+
+
+def parts(corpus, split, n_jobs=1):
+    """Pictures of a split's voices and noises, [mel, columns], and what a window is to answer at each column."""
+    part = features.extract(corpus, pictured, n_jobs=n_jobs).split(split)
+    said, rows = words_of(corpus.split(split)), part.table.path
+    both = [picture for picture, _, _ in part]
+    voices, noises = np.split(np.concatenate(both, axis=1), 2)
+    answers = [targets(said[path], x.shape[1]) for path, x in zip(rows, both, strict=True)]
+    return tuple(map(torch.from_numpy, (voices, noises, np.concatenate(answers))))
+
+
+def words_of(corpus):
+    """The words of each clip: a dict of path to a list of (onset, offset, word)."""
+    table = corpus.sidecar("words")
+    said = {path: list(zip(rows.onset, rows.offset, rows.word, strict=True)) for path, rows in table.groupby("path")}
+    return {path: said.get(path, []) for path in corpus.table.path}
+
+
+# ---------------------------------------------------------------------------------------- what it is worth
+
+
+def windows(x):
+    """All windows of a picture, [mel, columns] to [decisions, mel, WINDOW]."""
+    return features.frame(x, WINDOW, STEP).swapaxes(0, 1)
+
+
+def posteriors(model, x):
+    """What a spotter says of a whole picture, decision by decision, as if silence had gone before.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    x : np.ndarray, shape [mel, columns]
+        From `picture`.
+
+    Returns
+    -------
+    np.ndarray, shape [columns // STEP, classes]
+
+    Taught in: notebooks/13_real_time.ipynb, "Which word was that?"
+    """
+    x = np.pad(x, ((0, 0), (WINDOW - STEP, 0)), constant_values=SILENCE)
+    return training.predict(model, np.ascontiguousarray(windows(x))[:, None]).softmax(dim=1).numpy()
+
+
+def mixture(parts, snr):
+    """Voice and noise, [2, n], added at an SNR in decibels; the voice alone where it is infinite."""
+    return parts[0] + np.float32(10 ** (-snr / 20)) * parts[1]
+
+
+def in_streams(model, corpus, snr, change=None):
+    """Posteriors of all streams of a corpus at an SNR, a list of arrays; `change(y)` is what happens before."""
+    change = change or (lambda y: y)
+    return [posteriors(model, picture(change(mixture(y, snr)))) for y, _, _ in corpus]
+
+
+def vote(rule):
+    """How posteriors become words, by the rule of a card.
+
+    Taught in: notebooks/13_real_time.ipynb, "Which word was that?"
+    """
+    return detection.Vote(LABELS, HOP, LEAD, **rule)
+
+
+def matched(found, said):
+    """Which of the words that were reported are right.
+
+    Parameters
+    ----------
+    found : list of Word
+        In the order of their times.
+    said : list of (onset, offset, word)
+        Digits and other words, in the order of their times.
+
+    Returns
+    -------
+    list of float
+        For each report the seconds since the word's end, or NaN where it is false: nobody said this digit, or `LATE`
+        ago, or it was reported before.
+
+    Taught in: notebooks/13_real_time.ipynb, "Which word was that?"
+    """
+    waiting, delays = list(said), []
+    for one in found:
+        right = next((word for word in waiting if word[2] == one.word and word[0] < one.at <= word[1] + LATE), None)
+        delays.append(np.nan if right is None else one.at - right[1])
+        if right is not None:
+            waiting.remove(right)
+    return delays
+
+
+def measured(p, corpus, rule):
+    """What the posteriors of streams are worth by a rule, as a card holds it.
+
+    Parameters
+    ----------
+    p : list of np.ndarray, shape [decisions, classes]
+        Of each stream of the corpus.
+    corpus : audiolab.corpus.Corpus
+        Of `streams.spoken`, with a column `digits`.
+    rule : dict
+        `threshold`, `smooth`, `refractory` of `audiolab.detection.Vote`.
+
+    Returns
+    -------
+    dict of str to float
+        `clips`; `words`, digits that were said, `right`, those that were spotted, and `hit_rate`, their share; `wrong`,
+        other reports in the streams with digits; `errors`, reports in those without, and `per_hour`, how many these
+        come to; `delay`, the median of the seconds from a digit's end to its report.
+
+    Taught in: notebooks/13_real_time.ipynb, "Which word was that?"
+    """
+    said, found = words_of(corpus), {"clips": len(p), "words": 0, "wrong": 0, "errors": 0}
+    delays, quiet = [], 0.0
+    for one, (_, row) in zip(p, corpus.table.iterrows(), strict=True):
+        since = matched(vote(rule)(one), said[row.path])
+        delays += [delay for delay in since if not np.isnan(delay)]
+        found["words"] += sum(word in speech.DIGITS for *_, word in said[row.path])
+        found["wrong" if row.digits else "errors"] += int(np.isnan(since).sum())
+        quiet += 0 if row.digits else row.duration
+    return found | {"right": len(delays), "hit_rate": len(delays) / found["words"],
+                    "per_hour": 3600 * found["errors"] / quiet if quiet else None,
+                    "delay": round(float(np.median(delays)), 3) if delays else None}
+
+
+def tuned(p, corpus):
+    """The rule that spots most digits of validation streams, with at most `MOST` false alarms per hour.
+
+    Where no rule has so few, it is the one with fewest.
+    """
+    rules = [dict(zip(RULES, values, strict=True)) for values in itertools.product(*RULES.values())]
+
+    def worth(rule):
+        found = measured(p, corpus, rule)
+        return -max(found["per_hour"], MOST), found["right"] - found["wrong"]
+
+    best = max(rules, key=worth)
+    return {name: round(float(value), 2) if name != "smooth" else value for name, value in best.items()}
+
+
+def denoised(y):
+    """A stream as `voice-gru-scenes` lets it through."""
+    with torch.inference_mode():
+        return _denoiser()(torch.from_numpy(y)[None])[0].numpy()
+
+
+@functools.cache
+def _denoiser():
+    return models.load("voice-gru-scenes")[0]
+
+
+def real_streams(n_jobs=1):
+    """Streams of real digits: strings of test recordings of FSDD at 16 kHz, a second of silence after each.
+
+    Returns
+    -------
+    streams : list of np.ndarray, shape [n]
+    said : list of list of (onset, offset, word)
+
+    Raises
+    ------
+    CorpusError
+        If FSDD cannot be had.
+
+    Taught in: notebooks/13_real_time.ipynb, "Which word was that?"
+    """
+    real = strings.fsdd(n_jobs=n_jobs).split("test")
+    said = words_of(real)
+    return [np.pad(resample(y, sr, SR), (0, SR)) for y, sr, _ in real], [said[path] for path in real.table.path]
+
+
+def on_real(model, rule, n_jobs=1):
+    """What a spotter is worth on real digits, without noise: `words`, `right`, `hit_rate`, `wrong`, `delay`.
+
+    Taught in: notebooks/13_real_time.ipynb, "Which word was that?"
+    """
+    ys, said = real_streams(n_jobs)
+    since = [matched(vote(rule)(posteriors(model, picture(y))), words) for y, words in zip(ys, said, strict=True)]
+    delays, words = np.concatenate(since), sum(map(len, said))
+    right = int(np.isfinite(delays).sum())
+    return {"clips": len(ys), "words": words, "right": right, "hit_rate": right / words, "wrong": len(delays) - right,
+            "delay": round(float(np.nanmedian(delays)), 3)}
+
+
+# ---------------------------------------------------------------------------------------- following it
+
+
+def train(name, recipe, n_jobs, progress):
+    """As `audiolab.recipes.train`."""
+    whole = corpus(n_jobs)
+    streams = parts(whole, "train", n_jobs)
+    places = torch.arange(0, streams[0].shape[1] - GRID, GRID)
+    arguments = {"n_mels": PICTURE["n_mels"], "n_classes": len(LABELS)} | recipe.arguments
+    torch.manual_seed(0)
+    model = recipe.model(**arguments)
+    history = training.fit(
+        model, (places, places), loss=torch.nn.CrossEntropyLoss(), epochs=recipe.epochs,
+        augment=functools.partial(recipe.heard, streams), progress=progress,
+        resume=paths.data("runs", name, f"{_known_by(recipe)}.pt"), **recipe.fit)
+    models.checkpoints.halve(model.cpu())
+    rule, metrics = judged(model, whole)
+    if remote.at_hand("fsdd"):
+        metrics["fsdd"] = on_real(model, rule, n_jobs)
+    return models.save(name, model, {
+        "title": recipe.title, "arguments": arguments, "labels": LABELS, "sr": SR, "corpus": whole.root.name,
+        "feature": "log_mel", "picture": PICTURE, "window": WINDOW, "step": STEP, "rule": rule,
+        "heard": recipe.heard.__name__, "seed": 0, "epochs": recipe.epochs, "steps": history.rows[-1]["step"],
+        "options": recipe.fit, "seconds": round(history.seconds), "machine": machine(),
+        "licence": mixtures.LICENCE, "note": recipe.note, "metrics": metrics})
+
+
+def _known_by(recipe):
+    """What stands for a recipe in the name of its state, so that another one does not go on from it."""
+    options = (recipe.model.__name__, recipe.epochs, recipe.arguments, recipe.fit, WINDOW, GRID, SAID, UNCLEAR, LOUDER)
+    return digest(repr(options) + "".join(map(inspect.getsource, (recipe.heard, targets, pictured))))[:8]
+
+
+def judged(model, corpus):
+    """The rule that validation streams choose, and what the test streams say of it, at every SNR, and denoised."""
+    validation, test = corpus.split("validation"), corpus.split("test")
+    rule = tuned(in_streams(model, validation, 10), validation)
+    found = {}
+    for snr, (ending, change) in itertools.product(SNRS, (("", None), (" denoised", denoised))):
+        name = "clean" if np.isinf(snr) else f"{snr} dB"
+        found[name + ending] = measured(in_streams(model, test, snr, change), test, rule)
+    return rule, {"test": found["10 dB"]} | found
+
+
+def evaluate(name, recipe, n_jobs):
+    """As `audiolab.recipes.evaluate`."""
+    model, card = models.load(name)
+    test = corpus_test(n_jobs)
+    return measured(in_streams(model, test, 10), test, card["rule"])
