@@ -404,7 +404,7 @@ def stacked(parts, *, x_label, marks=None, title="", alt=""):
         axis.axvline(at, color="black", linestyle=":")
         axis.text(at, len(rows) - 0.45, f" {name}", fontsize=8, va="top")
     axis.set_yticks(rows, list(parts.index))
-    axis.set(xlabel=x_label, ylim=(len(rows) - 0.2, -0.5))
+    axis.set(xlabel=x_label, ylim=(len(rows) - 0.2, -0.5), axisbelow=True)
     _legend(axis)
     _display(figure, title, alt)
 
