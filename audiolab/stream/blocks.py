@@ -58,6 +58,9 @@ class Processor:
         """What can be said after `x`, float32 of shape [n], which was looked at already."""
         raise NotImplementedError
 
+    def skip(self, n):
+        """Before the next block n samples were lost: one that keeps time counts them, and nothing else changes."""
+
     def flush(self):
         """What is still inside, as if silence followed. Afterwards it is reset."""
         y = self.process(np.zeros(self.tail, np.float32))
@@ -240,6 +243,10 @@ class Chain(Processor):
         for p in self.processors:
             x = p(x)
         return x
+
+    def skip(self, n):
+        for p in self.processors:
+            p.skip(n)
 
     def flush(self):
         y = np.zeros(0, np.float32)

@@ -47,10 +47,10 @@ class Stamps:
         self.count += 1
 
     def when(self, n):
-        """Seconds by `time.perf_counter` at which `n` samples were there, or as near to it as is remembered."""
+        """Seconds by `time.perf_counter` at which `n` samples were there; now, if they are not marked yet."""
         kept = range(max(0, self.count - self.size + 1), self.count)            # the oldest may just be overwritten
         at = bisect.bisect_left(kept, n, key=lambda k: self.numbers[k % self.size])
-        return float(self.times[kept[min(at, len(kept) - 1)] % self.size])
+        return float(self.times[kept[at] % self.size]) if at < len(kept) else time.perf_counter()
 
 
 class Source:

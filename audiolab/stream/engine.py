@@ -31,7 +31,7 @@ class Loop:
         Seconds of sound: when more is waiting, a block goes past the processor.
     meter : Meter
     clock
-        ``now()`` in seconds; ``when(n)``, at which sample n had come; ``took(seconds)``, told how long a block was at
+        ``now()`` in seconds; ``when(n)``, at which n samples had come; ``took(seconds)``, told how long a block was at
         work; ``ended``, whether no more will come.
     """
 
@@ -42,9 +42,9 @@ class Loop:
         self.source, self.processor, self.write, self.block = source, processor, write, block
         self.meter, self.clock, self.shed = meter, clock, shed
         processor.reset()
-        self._nothing = processor(np.zeros(0, np.float32))              # tells whether samples come out, or events
-        self._lag = processor.delay
-        self._past = np.zeros(block + processor.delay + processor.latency + block, np.float32)
+        self._nothing = processor(np.zeros(0, np.float32))              # no samples, no columns or no events
+        self._lag, self._next = processor.delay, 0
+        self._past = np.zeros(processor.delay + processor.latency + block, np.float32)
 
     def turn(self):
         """One block, if there is one: whether there was."""
@@ -54,25 +54,29 @@ class Loop:
             return False
         first = ring.taken + ring.dropped                               # number of the sample that is read next
         x = ring.read(self.block)
+        if first > self._next:
+            self.processor.skip(first - self._next)
+        self._next = first + len(x)
         complete, taken, started = self.clock.when(first + len(x)), self.clock.now(), time.perf_counter()
         late = self.shed is not None and waiting > self.shed * self.source.sr
-        self.write(self._past_it(x) if late else self._through(x))
+        self.write(self._past_it(x) if late else self._through_it(x))
         self.clock.took(time.perf_counter() - started)
         self.meter.record(first, complete, taken, self.clock.now(), -(-waiting // self.block), late, ring.dropped)
         return True
 
-    def _through(self, x):
+    def _through_it(self, x):
         y = self.processor(x)
-        if self.shed is not None and self._nothing.__class__ is np.ndarray and y.ndim == 1:
+        if isinstance(y, np.ndarray) and y.ndim == 1:
             self._past = np.concatenate([self._past[len(x) :], x])
             self._lag += len(x) - len(y)                                # what it keeps until a hop is full
         return y
 
     def _past_it(self, x):
-        """The sound itself, as late as the processor would have given it; no events, where it gives events.
+        """The sound itself, as late as the processor would have given it; nothing, where it gives columns or events.
 
-        The processor does not hear it, and goes on afterwards as if this piece had never been.
+        The processor goes on afterwards as if this piece had never been, which can be heard at both ends of it.
         """
+        self.processor.skip(len(x))
         if isinstance(self._nothing, list) or self._nothing.ndim > 1:
             return self._nothing
         self._past = np.concatenate([self._past[len(x) :], x])
@@ -227,7 +231,9 @@ class Engine:
     # ------------------------------------------------------------------------------------- from outside
 
     def start(self):
-        """Begin; once."""
+        """Begin, once."""
+        if self._thread.ident is not None:
+            raise RuntimeError("An engine runs once: its processor and its source have ended. Make another one.")
         self._start = time.perf_counter()
         self.source.start()
         self._thread.start()
@@ -241,7 +247,8 @@ class Engine:
         """Stop the source, process what still waits, and end. Raises what the processor or the sink raised."""
         self.source.stop()
         self._stopping = True
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         error, self.error = self.error, None
         if error is not None:
             raise error
@@ -279,12 +286,18 @@ class Engine:
         try:
             while True:
                 ended = self.ended                              # before the look: what came until then is seen by it
-                if not self._loop.turn():
-                    if ended:
-                        break
+                if self._loop.turn():
+                    self.meter.xruns = self._xruns()
+                elif ended:
+                    break
+                else:
                     time.sleep(NAP)
             self._write(self.processor.flush())
         except Exception as error:
             self.error = error
             self.source.stop()
-        self.meter.dropped, self.meter.xruns = self.source.ring.dropped, getattr(self.source, "xruns", 0)
+        self.meter.dropped, self.meter.xruns = self.source.ring.dropped, self._xruns()
+
+    def _xruns(self):
+        """What the sound card threw away or had to make up, and what the sink had not ready: int."""
+        return sum(getattr(end, name, 0) for end in (self.source, self.sink) for name in ("xruns", "underruns"))

@@ -28,7 +28,7 @@ class Meter:
     deepest : int
         Most blocks that waited.
     xruns : int
-        What the sound card reported.
+        How often the sound card lost sound, or had none to play.
 
     Taught in: notebooks/13_real_time.ipynb, "What if nobody takes the sound?"
     """
