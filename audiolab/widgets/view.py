@@ -19,7 +19,7 @@ from .live import LiveInput
 BLOCK = 0.05                    # seconds of sound in a message
 WAITS = 40                      # blocks that may wait to be computed, 2 s of sound; then the oldest are left out
 KEPT = 36_000                   # blocks whose delays `report` knows, half an hour
-LOW, HIGH = -45, 15             # dB of mel power: the ends of the colour scale
+LOW, HIGH = -40, 5              # dB of mel power: the ends of the colour scale
 PARTS = ["filling", "way", "waiting", "computing", "drawing"]
 
 

@@ -185,6 +185,7 @@ function render({ model, el }) {
     }));
     const box = element("div", { className: "al-picture" });
     box.append(canvas, element("span", { textContent: names[i], ariaHidden: "true" }));
+    box.style.gridRow = hertz.style.gridRow = i + 2;
     scene.append(hertz, box);
   });
   scene.append(seconds);
@@ -253,9 +254,9 @@ function render({ model, el }) {
   function write(word, at, p) {
     const last = words.at(-1);
     const mark = element("span", { textContent: word, title: `${word}, p = ${p.toFixed(2)}` });
-    const low = last && at - last.at < CLOSE && !last.low;
-    mark.classList.toggle("al-low", Boolean(low));
-    words.push({ at, mark, low });
+    const high = Boolean(last) && at - last.at < CLOSE && !last.high;
+    mark.classList.toggle("al-high", high);
+    words.push({ at, mark, high });
     spoken.append(mark);
     live.remark(`Heard \u201c${word}\u201d at ${at.toFixed(1)} s.`);
   }
@@ -263,7 +264,8 @@ function render({ model, el }) {
   function label(left) {
     ticks.forEach((tick, i) => {
       const ago = SPAN - 2 * i;
-      tick.textContent = calm.matches ? `${left + 2 * i} s` : ago ? `\u2212${ago} s` : "now";
+      const text = calm.matches ? `${left + 2 * i} s` : ago ? `\u2212${ago} s` : "now";
+      if (tick.textContent !== text) tick.textContent = text;
     });
   }
 
