@@ -115,6 +115,13 @@ def test_a_word_is_reported_soon_after_its_end():
     assert word.word == "seven" and end - 0.1 < word.at < end + 0.5 and 0 < word.p <= 1
 
 
+def test_what_was_skipped_counts_in_the_time_of_a_word():
+    spotter = stream.Spotter(SPOTTER, CARD)
+    spotter.skip(SR)
+    found = spotter(SIGNAL) + spotter.flush()
+    assert [one.at for one in found] == pytest.approx([one.at + 1 for one in WHOLE["words"]])
+
+
 # ---- what they are worth ------------------------------------------------------------------------------
 
 

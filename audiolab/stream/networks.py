@@ -1,5 +1,7 @@
 """Networks that listen live: a denoiser that answers after 10 ms, and a spotter that says which digit was spoken."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -91,6 +93,8 @@ class Spotter(Processor):
         Of the log-mel; silence at first.
     vote : detection.Vote
         Holds the last posteriors, and when it reported a word.
+    lost : int
+        Samples that were skipped: they count in `Word.at`.
     latency : int
         Samples from a sample to the first decision that has heard it.
 
@@ -116,7 +120,10 @@ class Spotter(Processor):
         self.mel.reset()
         self.vote.reset()
         silence = (len(self.mel.bank), spotting.WINDOW - spotting.STEP)
-        self.columns = np.full(silence, SILENCE, np.float32)
+        self.columns, self.lost = np.full(silence, SILENCE, np.float32), 0
+
+    def skip(self, n):
+        self.lost += n
 
     def process(self, x):
         """The words that are reported after `x`: a list of `Word`, mostly empty."""
@@ -127,4 +134,4 @@ class Spotter(Processor):
         self.columns = self.columns[:, len(windows) * spotting.STEP :]
         with torch.inference_mode():
             p = self.model(torch.from_numpy(windows)[:, None]).softmax(dim=1)
-        return self.vote(p.numpy())
+        return [replace(word, at=word.at + self.lost / self.sr) for word in self.vote(p.numpy())]
