@@ -28,11 +28,11 @@ class Loop:
     block : int
         Samples.
     shed : float or None
-        Seconds of sound: when more is waiting, a block goes past the processor.
+        Seconds of sound: when more is waiting, blocks go past the processor until none waits.
     meter : Meter
     clock
-        ``now()`` in seconds; ``when(n)``, at which n samples had come; ``took(seconds)``, told how long a block was at
-        work; ``ended``, whether no more will come.
+        ``now()`` in seconds; ``when(n)``, at which n samples had come; ``took(seconds, past)``, told how
+        long a block was at work, and whether it went past the processor; ``ended``, whether no more will come.
     """
 
     def __init__(self, source, processor, write, block, shed, meter, clock):
@@ -43,7 +43,7 @@ class Loop:
         self.meter, self.clock, self.shed = meter, clock, shed
         processor.reset()
         self._nothing = processor(np.zeros(0, np.float32))              # no samples, no columns or no events
-        self._lag, self._next = processor.delay, 0
+        self._lag, self._next, self._behind = processor.delay, 0, False
         self._past = np.zeros(processor.delay + processor.latency + block, np.float32)
 
     def turn(self):
@@ -58,10 +58,12 @@ class Loop:
             self.processor.skip(first - self._next)
         self._next = first + len(x)
         complete, taken, started = self.clock.when(first + len(x)), self.clock.now(), time.perf_counter()
-        late = self.shed is not None and waiting > self.shed * self.source.sr
-        self.write(self._past_it(x) if late else self._through_it(x))
-        self.clock.took(time.perf_counter() - started)
-        self.meter.record(first, complete, taken, self.clock.now(), -(-waiting // self.block), late, ring.dropped)
+        if self.shed is not None:                                       # two thresholds: each change of way is a seam
+            self._behind = waiting > (self.block if self._behind else self.shed * self.source.sr)
+        self.write(self._past_it(x) if self._behind else self._through_it(x))
+        self.clock.took(time.perf_counter() - started, self._behind)
+        self.meter.record(first, complete, taken, self.clock.now(), -(-waiting // self.block), self._behind,
+                          ring.dropped)
         return True
 
     def _through_it(self, x):
@@ -110,9 +112,11 @@ class Simulated:
         """The end of the block in which sample n came."""
         return min(-(-n // self.block) * self.block, len(self.y)) / self.sr
 
-    def took(self, seconds):
+    def took(self, seconds, past):
         """A block was at work so long, or as long as `cost` says: meanwhile more comes."""
-        self._until(self.time + (seconds if self.cost is None else self.cost(self.turns)))
+        if self.cost is not None:
+            seconds = 0.0 if past else self.cost(self.turns)
+        self._until(self.time + seconds)
         self.turns += 1
 
     def wait(self):
@@ -148,7 +152,8 @@ def simulate(y, sr, processor, block, capacity=None, cost=None, stalls=(), shed=
     capacity : int, optional
         Of the ring buffer, in samples; two seconds when not given.
     cost : callable, optional
-        ``cost(k)`` is how many seconds the k-th block that is taken is at work. When not given, it is measured.
+        ``cost(k)`` is how many seconds the k-th block that is taken is at work, if it does not go past the processor.
+        When not given, it is measured.
     stalls : sequence of (float, float)
         At how many seconds the consumer stops, and for how many.
     shed : float, optional
@@ -275,7 +280,7 @@ class Engine:
         """At which second n samples had come, by what the source noted; else now, when they are seen."""
         return self.now() if self._stamps is None else self._stamps.when(n) - self._start
 
-    def took(self, seconds):
+    def took(self, seconds, past):
         """On this clock the time has passed by itself."""
 
     def _write(self, out):
