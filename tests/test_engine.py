@@ -405,7 +405,7 @@ def test_a_file_without_speed_waits_for_its_reader():
     lambda: stream.File(np.ones(3)), lambda: stream.File(np.ones(3), SR, speed=0),
     lambda: stream.File(np.ones(3), SR, 0),
     lambda: stream.File(np.ones((2, 3)), SR), lambda: stream.File(np.array([1, np.nan]), SR),
-    lambda: stream.File(np.ones(3, int), SR), lambda: stream.Microphone(SR, 0), lambda: stream.File("no such file.wav")])
+    lambda: stream.File(np.ones(3, int), SR), lambda: stream.Microphone(SR, 0), lambda: stream.File("none.wav")])
 def test_a_source_refuses_what_is_no_sound(make):
     with pytest.raises(ValueError):
         make()
