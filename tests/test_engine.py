@@ -11,6 +11,7 @@ import pytest
 
 from audiolab import audio, preprocess, stream
 from audiolab.stream.ends import KEPT
+from benchmarks import soak
 
 SR = 16000
 BLOCK = 160                                                             # 10 ms
@@ -120,7 +121,7 @@ def test_a_consumer_that_is_too_slow_for_ever_never_recovers():
     assert meter.missed > 0.95 * meter.blocks and meter.deepest == 100
 
 
-@pytest.mark.parametrize("cost, missed", [(0.0099, 0), (0.0101, None)])
+@pytest.mark.parametrize("cost, missed", [(0.0099, 0), (0.01, 0), (0.0101, None)])
 def test_a_deadline_is_the_next_block(cost, missed):
     _, meter = stream.simulate(noise(2), SR, stream.Chain(), BLOCK, cost=lambda k: cost)
     assert meter.missed == (meter.blocks if missed is None else missed) > -1
@@ -286,28 +287,22 @@ def test_a_file_at_high_speed_comes_whole_through_the_engine():
 
 
 def test_a_stalled_consumer_never_holds_up_its_source_and_all_that_is_lost_is_counted():
-    speed, seconds = 20.0, 60.0                                         # 3 s; the ring buffer holds half a second of it
-    y, sink = numbers(seconds), Collects()
+    speed, y, sink = 5.0, numbers(20), Collects()                       # 4 s
     source = stream.File(y, SR, speed=speed)
-    engine = stream.Engine(source, Stuck(20 * SR, 1.0), sink)
     start = time.perf_counter()
-    with engine:
+    with stream.Engine(source, Stuck(5 * SR, 1.5), sink) as engine:
         source._thread.join()
-        came = time.perf_counter() - start
+        assert time.perf_counter() - start == pytest.approx(4, abs=0.5)     # as if nobody had stalled
         assert engine.wait(20)
-    stamps = source.stamps.times[: source.stamps.count]
-    due = start + np.arange(1, 1 + len(stamps)) * BLOCK / SR / speed
-    assert came == pytest.approx(seconds / speed, abs=0.5)              # as if nobody had stalled
-    assert np.median(stamps - due[: len(stamps)]) < 0.05 or source.stamps.count > source.stamps.size
     got = np.round(sink.y * 2**24).astype(int)
     gaps = np.diff(got) - 1
-    assert (gaps >= 0).all() and np.count_nonzero(gaps) == 1            # one piece is missing, none comes twice
+    assert (gaps >= 0).all()                                            # in order, none twice
     assert engine.meter.dropped == gaps.sum() == len(y) - len(got)
-    lost = 1.0 * speed - KEPT                                           # seconds of sound, in a stall of 1 s
-    assert engine.meter.dropped / SR == pytest.approx(lost, abs=4)
+    assert engine.meter.dropped >= (1.5 * speed - KEPT) * SR - BLOCK
     rows = engine.meter.table()
-    over = rows.done[rows.done - rows.taken > 0.9].iloc[0]
+    over = rows.done[rows.done - rows.taken >= 1.5].iloc[0]
     assert engine.meter.recovery(over) < 1
+    assert engine.meter.summary()["compute_worst_ms"] / 1e3 >= 1.5
 
 
 def test_the_engine_measures_what_its_processor_takes_and_how_long_blocks_wait():
@@ -366,6 +361,16 @@ def test_a_source_without_stamps_or_an_end_serves_too():
     assert len(sink.y) == 1244 and engine.meter.blocks == 8 and engine.meter.block == 160
 
 
+def test_the_soak_tells_what_was_lost_and_what_came():
+    seconds, stall = 5.0, KEPT + 0.2
+    result = soak.soak(stream.Spectral(lambda X: X, 160, 80), seconds, stall)
+    assert result["dropped"] + result["kept"] == result["written"] == seconds * SR and result["dropped"] > 0.1 * SR
+    assert result["recovery"] < 1 and result["figures"]["compute_worst_ms"] < 1000
+    assert 100 < result["figures"]["blocks"] < 1000 and result["late_ms"][0] <= result["late_ms"][1]
+    page = soak.report(result, seconds, stall)
+    assert f"{result['dropped']:,} of 80,000 samples were dropped" in page and "Algorithmic latency 10 ms" in page
+
+
 @pytest.mark.parametrize("wrong", [{"block": 0}, {"shed": 0}, {"shed": -1.0}])
 def test_a_scheduler_refuses_numbers_that_make_no_sense(wrong):
     with pytest.raises(ValueError, match=r"at least one sample|above 0"):
@@ -393,7 +398,7 @@ def test_a_file_comes_as_it_would_be_played(tmp_path):
 
 
 def test_a_file_without_speed_waits_for_its_reader():
-    y, got = numbers(3 * KEPT), []
+    y, got = numbers(10 * KEPT), []
     with stream.File(y, SR, speed=None) as source:
         while not source.ended or source.ring.available:
             got.append(source.ring.read(7000))
@@ -403,7 +408,7 @@ def test_a_file_without_speed_waits_for_its_reader():
 
 @pytest.mark.parametrize("make", [
     lambda: stream.File(np.ones(3)), lambda: stream.File(np.ones(3), SR, speed=0),
-    lambda: stream.File(np.ones(3), SR, 0),
+    lambda: stream.File(np.ones(3), SR, 0), lambda: stream.File(np.ones(3), SR, seconds=0.001),
     lambda: stream.File(np.ones((2, 3)), SR), lambda: stream.File(np.array([1, np.nan]), SR),
     lambda: stream.File(np.ones(3, int), SR), lambda: stream.Microphone(SR, 0), lambda: stream.File("none.wav")])
 def test_a_source_refuses_what_is_no_sound(make):

@@ -1,7 +1,7 @@
 """Block processors: each is given the next samples, gives what can be said now, and keeps what it needs for later."""
 
 import numpy as np
-from scipy.signal import sosfilt, sosfilt_zi         # here: a live thread must not wait for an import
+from scipy.signal import sosfilt, sosfilt_zi  # here: a live thread must not wait for an import
 
 from .. import features
 from ..features.mel import FLOOR, resolved

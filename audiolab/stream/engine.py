@@ -43,8 +43,9 @@ class Loop:
         self.meter, self.clock, self.shed = meter, clock, shed
         processor.reset()
         self._nothing = processor(np.zeros(0, np.float32))              # no samples, no columns or no events
+        self._signal = isinstance(self._nothing, np.ndarray) and self._nothing.ndim == 1
         self._lag, self._next, self._behind = processor.delay, 0, False
-        self._past = np.zeros(processor.delay + processor.latency + block, np.float32)
+        self._past = np.zeros(processor.delay + processor.latency + block, np.float32)      # and no lag is longer
 
     def turn(self):
         """One block, if there is one: whether there was."""
@@ -60,30 +61,27 @@ class Loop:
         complete, taken, started = self.clock.when(first + len(x)), self.clock.now(), time.perf_counter()
         if self.shed is not None:                                       # two thresholds: each change of way is a seam
             self._behind = waiting > (self.block if self._behind else self.shed * self.source.sr)
-        self.write(self._past_it(x) if self._behind else self._through_it(x))
+        self.write(self._processed(x))
         self.clock.took(time.perf_counter() - started, self._behind)
         self.meter.record(first, complete, taken, self.clock.now(), -(-waiting // self.block), self._behind,
                           ring.dropped)
         return True
 
-    def _through_it(self, x):
-        y = self.processor(x)
-        if isinstance(y, np.ndarray) and y.ndim == 1:
-            self._past = np.concatenate([self._past[len(x) :], x])
-            self._lag += len(x) - len(y)                                # what it keeps until a hop is full
-        return y
+    def _processed(self, x):
+        """What comes out for a block. When too much waits, that is the sound itself, as late as the processor is.
 
-    def _past_it(self, x):
-        """The sound itself, as late as the processor would have given it; nothing, where it gives columns or events.
-
-        The processor goes on afterwards as if this piece had never been, which can be heard at both ends of it.
+        The processor goes on afterwards as if the piece had never been, which can be heard. One that gives columns or
+        events gives none for it.
         """
+        if self._signal:
+            self._past = np.concatenate([self._past[len(x) :], x])
+        if not self._behind:
+            y = self.processor(x)
+            self._lag += len(x) - len(y) if self._signal else 0         # what it keeps until a hop is full
+            return y
         self.processor.skip(len(x))
-        if isinstance(self._nothing, list) or self._nothing.ndim > 1:
-            return self._nothing
-        self._past = np.concatenate([self._past[len(x) :], x])
         end = len(self._past) - self._lag
-        return self._past[end - len(x) : end]
+        return self._past[end - len(x) : end] if self._signal else self._nothing
 
 
 class Simulated:
@@ -212,9 +210,12 @@ class Engine:
 
     Notes
     -----
-    How does the thread learn that a block has come? An Event that the source sets would wake it soonest; but
+    How does the thread learn that a block has come? An Event that the source sets wakes it within 0.1 ms; but
     ``Event.set`` takes a lock, and the callback of a sound card must never wait for one. So it looks, and sleeps 1 ms
-    in between.
+    in between: half of the blocks are seen within 0.6 ms, and it costs 2 % of a core (two cores, blocks of 5 ms).
+
+    Python runs one thread at a time. A processor in plain Python keeps the source's thread from writing for about 5 ms
+    (``sys.getswitchinterval``); NumPy and PyTorch let the interpreter go where they work for long.
 
     Examples
     --------
