@@ -56,7 +56,7 @@ def test_a_vote_without_sense_is_refused():
 
 def test_a_window_is_to_name_a_digit_after_its_end_and_nothing_else():
     truth = spotting.targets([(0.5, 1.0, "two"), (1.2, 1.6, "tree"), (2.0, 2.3, "two"), (2.3, 2.7, "six")], 400)
-    assert spotting.LABELS[truth[110]] == "two" and truth[95] == truth[135] == -100
+    assert spotting.LABELS[truth[110]] == "two" and truth[95] == truth[125] == -100
     assert {spotting.LABELS[i] for i in (*truth[:88], *truth[141:218])} == {"other"}
     assert spotting.LABELS[truth[240]] == "two" and spotting.LABELS[truth[280]] == "six"
     assert len(truth) == 400

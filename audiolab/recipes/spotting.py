@@ -26,11 +26,12 @@ WINDOW, STEP = 80, 4            # columns of 10 ms: what the network sees, and f
 HOP = 0.01 * STEP               # s
 LEAD = ((STEP - 1) * 160 + 256) / SR            # s, of sound that the first decision needs
 LABELS = (*speech.DIGITS, "other")
-SAID = (0.02, 0.28)             # s after a digit's end in which a window is to name it
-UNCLEAR = (-0.12, 0.40)         # … and in which, outside of `SAID`, it may answer as it likes
+SAID = (0.0, 0.2)               # s after a digit's end in which a window is to name it
+UNCLEAR = (-0.1, 0.32)          # … and in which, outside of `SAID`, it may answer as it likes
 LATE = 0.6                      # s after its end by which a digit must have been reported
 SNRS = (np.inf, 10, 5, 0)       # dB, of the tests
 GRID = 16                       # columns from one training window to the next
+OFTEN = 3                       # times as often as others come windows that are to name a digit
 LOUDER = 4.0                    # the pictures' signals, by which they can be turned down without raising a floor
 DECIBEL = np.log(10) / 10       # in units of a log-mel
 MOST = 6.0                      # false alarms per hour of the validation streams at 10 dB
@@ -151,6 +152,13 @@ def heard(streams, x, y, generator):
     return pictures.to(x.device), truth[at].to(x.device)
 
 
+def places(truth):
+    """Where training windows end, each `GRID` columns; those that are to name a digit come `OFTEN`."""
+    at = torch.arange(0, len(truth) - GRID, GRID)
+    said = (truth[at + GRID // 2] >= 0) & (truth[at + GRID // 2] < len(LABELS) - 1)
+    return torch.cat([at, at[said].repeat(OFTEN - 1)])
+
+
 def cut(pictures, at, columns):
     """Windows of a long picture [mel, n], that end with the columns `at`: [batch, 1, mel, columns]."""
     places = (at[:, None] + torch.arange(1 - columns, 1)).clamp(min=0)
@@ -162,8 +170,8 @@ def cut(pictures, at, columns):
 
 RECIPES = {
     "spotter-dscnn-streams": Spotting(
-        "spots ten spoken digits in a stream", models.DSCNN, 7, heard,
-        fit=dict(lr=5e-3, batch_size=64, weight_decay=0.01)),
+        "spots ten spoken digits in a stream", models.DSCNN, 6, heard, {"columns": 10},
+        fit=dict(lr=3e-3, batch_size=32, weight_decay=0.01)),
 }
 
 
@@ -368,12 +376,12 @@ def train(name, recipe, n_jobs, progress):
     """As `audiolab.recipes.train`."""
     whole = corpus(n_jobs)
     streams = parts(whole, "train", n_jobs)
-    places = torch.arange(0, streams[0].shape[1] - GRID, GRID)
+    at = places(streams[2])
     arguments = {"n_mels": PICTURE["n_mels"], "n_classes": len(LABELS)} | recipe.arguments
     torch.manual_seed(0)
     model = recipe.model(**arguments)
     history = training.fit(
-        model, (places, places), loss=torch.nn.CrossEntropyLoss(), epochs=recipe.epochs,
+        model, (at, at), loss=torch.nn.CrossEntropyLoss(), epochs=recipe.epochs,
         augment=functools.partial(recipe.heard, streams), progress=progress,
         resume=paths.data("runs", name, f"{_known_by(recipe)}.pt"), **recipe.fit)
     models.checkpoints.halve(model.cpu())
@@ -390,7 +398,8 @@ def train(name, recipe, n_jobs, progress):
 
 def _known_by(recipe):
     """What stands for a recipe in the name of its state, so that another one does not go on from it."""
-    options = (recipe.model.__name__, recipe.epochs, recipe.arguments, recipe.fit, WINDOW, GRID, SAID, UNCLEAR, LOUDER)
+    options = (recipe.model.__name__, recipe.epochs, recipe.arguments, recipe.fit, WINDOW, GRID, OFTEN, SAID, UNCLEAR,
+               LOUDER)
     return digest(repr(options) + "".join(map(inspect.getsource, (recipe.heard, targets, pictured))))[:8]
 
 
