@@ -154,7 +154,7 @@ def a_view(capacity, calls):
     return reads, lost
 
 
-@mutant("13.1", stage="edges", says="For a block that begins in the last slot of four, it stopped with **ValueError**")
+@mutant("13.1", stage="edges", says="For a block that begins in the last slot of four, it stopped with ValueError")
 def one_slice(capacity, calls):
     slots, written, start, lost, reads = np.zeros(capacity, np.float32), 0, 0, 0, []
     for call in calls:
@@ -204,7 +204,7 @@ def all_in_one(capacity, calls):
     return [np.concatenate(reads)] if reads else [], lost
 
 
-@mutant("13.1", stage="edges", says="one for each whole number in `calls`")
+@mutant("13.1", stage="output", says="one for each whole number in `calls`")
 def empty_reads_left_out(capacity, calls):
     reads, lost = queued(capacity, calls, rightly_written, rightly_read)
     return [y for y in reads if len(y)], lost
@@ -423,7 +423,7 @@ def tail_of_zeros(block, change, n_fft, state=None):
     return y, (waiting, np.zeros_like(tail))
 
 
-@mutant("13.3", stage="output", says="You put what waited behind the block")
+@mutant("13.3", stage="edges", says="You put what waited behind the block")
 def new_before_old(block, change, n_fft, state=None):
     hop = n_fft // 2
     waiting, tail = state if state is not None else (np.zeros(hop), np.zeros(hop))
@@ -440,12 +440,12 @@ def an_if_for_a_while(block, change, n_fft, state=None):
     return spectra(block, change, n_fft, state, most=1)
 
 
-@mutant("13.3", stage="output", says="frames begin where blocks end")
+@mutant("13.3", stage="edges", says="frames begin where blocks end")
 def last_half_kept(block, change, n_fft, state=None):
     return spectra(block, change, n_fft, state, keep=lambda x, n, hop: x[-hop:])
 
 
-@mutant("13.3", stage="output", says="You fill up the last frame with zeros")
+@mutant("13.3", stage="edges", says="You fill up the last frame with zeros")
 def padded(block, change, n_fft, state=None):
     hop = n_fft // 2
     x = len(block) + (hop if state is None else len(state[0]))
@@ -463,7 +463,7 @@ def greater(block, change, n_fft, state=None):
     return y, (x, tail)
 
 
-@mutant("13.3", stage="edges", says="0 samples were waiting")
+@mutant("13.3", stage="edges", says="3 wait afterwards with you, expected 7")
 def nothing_waits_at_first(block, change, n_fft, state=None):
     return spectra(block, change, n_fft, (np.zeros(0), np.zeros(n_fft // 2)) if state is None else state)
 
@@ -479,7 +479,7 @@ def whole_frame_as_tail(block, change, n_fft, state=None):
     return y, (waiting, np.append(tail, np.zeros_like(tail)))
 
 
-@mutant("13.3", stage="output", says="type of your output is **complex128**")
+@mutant("13.3", stage="output", says="type of your output is complex128")
 def complex_sound(block, change, n_fft, state=None):
     y, state = spectra(block, change, n_fft, state)
     return y.astype(complex), state
@@ -493,7 +493,7 @@ def added_in_place(block, change, n_fft, state=None):
     return y, new
 
 
-@mutant("13.3", stage="properties", says="`change` was called **24** times")
+@mutant("13.3", stage="properties", says="`change` was called 24 times")
 def asked_twice(block, change, n_fft, state=None):
     def twice(X):
         change(X)
@@ -842,7 +842,7 @@ def counted_from_the_end(p, width, threshold, refractory):
 def by_its_peak(p, width, threshold, refractory):
     m = means(p, width)
     peak = m.max(axis=0)
-    return heard(m, threshold, refractory, score=m * (m >= 0.2 * peak) if len(m) > 30 else m)
+    return heard(m, threshold, refractory, score=m * (m >= 0.9 * peak) if len(m) > 30 else m)
 
 
 @mutant("13.5", stage="reference", says="the mean that `pandas` finds")
@@ -931,7 +931,7 @@ def a_fast_computer(blocks, seconds, window, hop, delays, sr, budget):
                  nearest_rank(seconds) <= blocks / sr)
 
 
-@mutant("13.6", stage="properties", says="You choose the block that is earliest")
+@mutant("13.6", stage="edges", says="You choose the block that is earliest")
 def the_first_to_answer(blocks, seconds, window, hop, delays, sr, budget):
     late, best = chain(blocks, seconds, window, hop, delays, sr, budget)
     return late, None if best is None else int(blocks[np.argmin(late)])
@@ -943,7 +943,7 @@ def its_index(blocks, seconds, window, hop, delays, sr, budget):
     return late, None if best is None else blocks.tolist().index(best)
 
 
-@mutant("13.6", stage="properties", says="You stop at the first size")
+@mutant("13.6", stage="edges", says="You stop at the first size")
 def by_bisection(blocks, seconds, window, hop, delays, sr, budget):
     late, _ = chain(blocks, seconds, window, hop, delays, sr, budget)
     best = None
@@ -951,6 +951,17 @@ def by_bisection(blocks, seconds, window, hop, delays, sr, budget):
         if one > budget:
             break
         best = block
+    return late, best
+
+
+@mutant("13.6", stage="properties", says="Did you look at all of them?")
+def stopped_where_it_rises(blocks, seconds, window, hop, delays, sr, budget):
+    late, _ = chain(blocks, seconds, window, hop, delays, sr, budget)
+    best = None
+    for block, one in sorted(zip(blocks.tolist(), late, strict=True)):
+        if budget < one < math.inf:
+            break
+        best = block if one <= budget else best
     return late, best
 
 
@@ -982,7 +993,7 @@ def block_in_seconds(blocks, seconds, window, hop, delays, sr, budget):
     return late, None if best is None else best / sr
 
 
-@mutant("13.6", stage="output", says="is **NaN**")
+@mutant("13.6", stage="output", says="is NaN")
 def nan_where_it_falls_behind(blocks, seconds, window, hop, delays, sr, budget):
     late, best = chain(blocks, seconds, window, hop, delays, sr, budget)
     return np.where(np.isinf(late), np.nan, late), best
