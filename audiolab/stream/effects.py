@@ -130,9 +130,9 @@ class PitchShift(Processor):
 
     Notes
     -----
-    A run is W = 50 ms. `delay` is that of a head when it is loudest, W / 2, and `latency` the longest, W. Where both
-    heads are heard they do not agree on the phase, and a tone warbles; between two samples a straight line is drawn,
-    which dulls the highest frequencies. A phase vocoder does neither, and takes longer.
+    A run is W = 50 ms. `delay` is that of a head when it is loudest, W / 2; the last of a sample is heard W after it.
+    Where both heads are heard they do not agree on the phase, and a tone warbles. Between two samples a straight line
+    is drawn, which dulls the highest frequencies. A phase vocoder does neither, and takes longer.
 
     Taught in: notebooks/13_real_time.ipynb, "Does it matter where a block ends?"
     """
@@ -140,8 +140,8 @@ class PitchShift(Processor):
     def __init__(self, semitones, sr):
         if not abs(semitones) <= 24:
             raise ValueError(f"The pitch moves by -24 to 24 semitones, not {semitones}.")
-        self.window = self.latency = self.tail = 2 * round(WINDOW * sr / 2)
-        self.delay = self.window // 2
+        self.window = self.tail = 2 * round(WINDOW * sr / 2)
+        self.delay = self.latency = self.window // 2
         self.speed = (1 - 2 ** (semitones / 12)) / self.window
         self.reset()
 

@@ -163,9 +163,10 @@ class Microphone(Source):
 
     def stop(self):
         """Listen no more. What is in the ring buffer stays there."""
-        stream, self._stream, self.ended = self._stream, None, True
+        stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()
+        self.ended = True                                       # after its last callback
 
     def _callback(self, block, frames, times, status):
         # No lock, no file, no print, no new array of samples. Python itself may still stop here for another thread that
@@ -215,10 +216,10 @@ class Speakers:
 
     def write(self, y):
         """Play these samples, shape [n], after those before. It does not wait: beyond two seconds the oldest go."""
-        self.ring.write(np.clip(y, -1, 1))
+        self.ring.write(np.clip(samples(y), -1, 1))
 
     def close(self):
-        """Be silent."""
+        """Be silent, at once: what still waits is not played."""
         self._stream.close()
 
     def __enter__(self):

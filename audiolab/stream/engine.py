@@ -206,7 +206,7 @@ class Engine:
     Raises
     ------
     ValueError
-        If a number is out of range.
+        If a number is out of range, or a block longer than half of the source's ring buffer.
 
     Notes
     -----
@@ -230,6 +230,9 @@ class Engine:
         self.source, self.processor, self.sink = source, processor, sink
         block = getattr(source, "block", round(0.01 * source.sr)) if block is None else block
         self.meter, self.error = Meter(source.sr, block, processor.latency), None
+        if 2 * block > source.ring.capacity:
+            raise ValueError(f"Blocks of {block} samples would hardly fit into the source's ring buffer of "
+                             f"{source.ring.capacity}: take at most half of it.")
         self._stamps, self._start, self._stopping = getattr(source, "stamps", None), 0.0, False
         self._loop = Loop(source, processor, self._write, block, shed, self.meter, self)
         self._thread = threading.Thread(target=self._run, name="audiolab-engine", daemon=True)
