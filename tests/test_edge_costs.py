@@ -20,6 +20,7 @@ CASES = {                                                       # a network of e
     "RNN": (lambda: models.RNN(64, 12), PICTURE),
     "CRNN": (lambda: models.CRNN(64, 12), PICTURE),
     "DSCNN": (lambda: models.DSCNN(40, 10), WORD),
+    "DSCNNSpotter": (lambda: models.DSCNNSpotter(40, 11), torch.zeros(1, 1, 40, 80)),
     "AudioTransformer": (lambda: models.AudioTransformer(64, 12), PICTURE),
     "WaveCNN": (lambda: models.WaveCNN(12), WAVE),
     "EventCRNN": (lambda: models.EventCRNN(64, 12), PICTURE),

@@ -364,7 +364,7 @@ def test_a_model_of_another_kind_is_not_saved(home):
 
 def test_every_class_with_checkpoints_can_be_built():
     for name, module in checkpoints.CLASSES.items():
-        sizes = {"n_classes": 3} if module in ("classify", "detect") else {}
+        sizes = {"n_classes": 3} if module in ("classify", "detect", "spot") else {}
         sizes |= {"n_mels": 40} if sizes and name != "WaveCNN" else {}
         sizes |= {"units": 3} if name == "FrameNet" else {}
         assert type(checkpoints.build({"class": name, "arguments": sizes})).__name__ == name

@@ -193,7 +193,7 @@ def test_another_rate_or_network_is_refused_in_words_that_help():
         stream.Spotter(SPOTTER, CARD, 8000)
     with pytest.raises(ValueError, match=r"RecurrentMask, such as models.load\('voice-gru-scenes'\)"):
         stream.Denoiser(SPOTTER)
-    with pytest.raises(ValueError, match="DSCNN"):
+    with pytest.raises(ValueError, match="DSCNNSpotter"):
         stream.Spotter(DENOISER, CARD)
-    with pytest.raises(ValueError, match="hears no pauses"):
+    with pytest.raises(ValueError, match="not a DSCNN"):
         stream.Spotter(*models.load("keywords-dscnn-digits"))

@@ -4,13 +4,14 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["asr", "checkpoints", "classify", "detect", "infilling", "music", "pretrained", "separate", "tacotron",
-                "tts", "vocoder", "whisper"],
+    submodules=["asr", "checkpoints", "classify", "detect", "infilling", "music", "pretrained", "separate", "spot",
+                "tacotron", "tts", "vocoder", "whisper"],
     submod_attrs={
         "asr": ["AttentionASR", "CTCNet", "FrameNet", "transcribe"],
         "infilling": ["InfillTransformer"],
         "music": ["ChordTransformer", "KeysLSTM", "KeysTransformer", "VoiceTransformer"],
         "separate": ["ConvTasNet", "RecurrentMask", "UNet"],
+        "spot": ["DSCNNSpotter"],
         "tacotron": ["Tacotron"],
         "tts": ["FastSpeech", "speak", "synthesise"],
         "vocoder": ["Vocoder"],

@@ -5,7 +5,7 @@ import json
 from .. import paths
 
 CLASSES = {                                                     # and the module of each
-    "CNN": "classify", "RNN": "classify", "CRNN": "classify", "DSCNN": "classify",
+    "CNN": "classify", "RNN": "classify", "CRNN": "classify", "DSCNN": "classify", "DSCNNSpotter": "spot",
     "AudioTransformer": "classify", "WaveCNN": "classify", "EventCRNN": "detect", "EventTransformer": "detect",
     "CTCNet": "asr", "AttentionASR": "asr", "FrameNet": "asr", "TinyWhisper": "whisper", "Vocoder": "vocoder",
     "FastSpeech": "tts", "Tacotron": "tacotron",

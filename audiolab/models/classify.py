@@ -9,7 +9,6 @@ import math
 
 import torch
 from torch import nn
-from torch.nn.functional import adaptive_avg_pool2d
 
 CHANNELS_LAST = torch.channels_last     # the numbers of one point side by side in memory: a CPU convolves twice as fast
 
@@ -185,9 +184,6 @@ class DSCNN(nn.Module):
     channels : int
     blocks : int
     dropout : float
-    columns : int
-        Stretches of time of which the answer is made. One is a mean of all: what is there, wherever it stands. A
-        spotter needs more, to tell the word that has just ended from the one before.
 
     References
     ----------
@@ -196,21 +192,19 @@ class DSCNN(nn.Module):
     Taught in: notebooks/06_classification.ipynb, "How small can it be?"
     """
 
-    def __init__(self, n_mels, n_classes, channels=64, blocks=4, dropout=0.2, columns=1):
+    def __init__(self, n_mels, n_classes, channels=64, blocks=4, dropout=0.2):
         super().__init__()
-        self.columns, self.norm = columns, BandNorm(n_mels)
+        self.norm = BandNorm(n_mels)
         self.first = conv(1, channels, kernel=7, stride=4)                      # [batch, 64, mel / 4, time / 4]
         self.blocks = nn.Sequential(*(
             nn.Sequential(conv(channels, channels, groups=channels),            # depthwise
                           conv(channels, channels, kernel=1))                   # pointwise
             for _ in range(blocks)))
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels * columns, n_classes))
+        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(channels, n_classes))
         self.to(memory_format=CHANNELS_LAST)
 
     def forward(self, x):                                       # [batch, 1, mel, time]
         x = self.blocks(self.first(self.norm(x)))               # [batch, 64, mel / 4, time / 4]
-        if self.columns > 1:
-            return self.head(adaptive_avg_pool2d(x, (1, self.columns)).flatten(1))
         return self.head(x.mean(dim=(2, 3)))
 
 

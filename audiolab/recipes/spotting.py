@@ -140,11 +140,11 @@ def heard(streams, x, y, generator):
     at = x.cpu() + torch.randint(GRID, (len(x),), generator=generator)
     elsewhere = torch.randint(WINDOW, noises.shape[1], (len(x),), generator=generator)
     speed = 0.85 + 0.35 * torch.rand((), generator=generator).item()
-    voice = augment.bend(cut(voices, at, int(np.ceil(speed * WINDOW))), 0.15, speed, generator)[..., -WINDOW:]
+    voice = augment.bend(cut(voices, at, int(np.ceil(speed * WINDOW))), 0.1, speed, generator)[..., -WINDOW:]
     noise = cut(noises, elsewhere, WINDOW)
-    snr = torch.where(draw(0, 1) < 0.1, 60.0, draw(-3, 25))
+    snr = torch.where(draw(0, 1) < 0.1, 60.0, draw(-2, 25))
     mixed = torch.logaddexp(voice, noise - DECIBEL * snr[:, None, None, None])
-    colours = 4 * torch.randn((len(x), 1, 6), generator=generator)              # dB, from band to band
+    colours = 3 * torch.randn((len(x), 1, 6), generator=generator)              # dB, from band to band
     colour = torch.nn.functional.interpolate(colours, size=mixed.shape[2], mode="linear", align_corners=True)
     gain = DECIBEL * (colour[..., None] + draw(-32, 0, 1, 1, 1))
     pictures = augment.spec_augment((mixed + gain).clamp(min=SILENCE), n_freq_masks=1, freq_width=6, n_time_masks=1,
@@ -170,7 +170,7 @@ def cut(pictures, at, columns):
 
 RECIPES = {
     "spotter-dscnn-streams": Spotting(
-        "spots ten spoken digits in a stream", models.DSCNN, 6, heard, {"columns": 10},
+        "spots ten spoken digits in a stream", models.DSCNNSpotter, 5, heard,
         fit=dict(lr=3e-3, batch_size=32, weight_decay=0.01)),
 }
 
@@ -180,9 +180,10 @@ def corpus(n_jobs=1):
     return streams.spoken(n_jobs=n_jobs)
 
 
-def corpus_test(n_jobs=1):
-    """Those of them that are for the test."""
-    return only_test("streams-spoken-test", streams.plan_spoken, streams.render_spoken, n_jobs)
+def corpus_test(n=600, n_jobs=1):
+    """Those for the test of `n` streams, three in ten."""
+    return only_test(f"streams-spoken-n{n}-test", functools.partial(streams.plan_spoken, n), streams.render_spoken,
+                     n_jobs)
 
 
 def parts(corpus, split, n_jobs=1):
@@ -226,7 +227,7 @@ def posteriors(model, x):
     Taught in: notebooks/13_real_time.ipynb, "Which word was that?"
     """
     x = np.pad(x, ((0, 0), (WINDOW - STEP, 0)), constant_values=SILENCE)
-    x = np.ascontiguousarray(windows(x))[:, None]
+    x = np.array(windows(x))[:, None]
     return training.predict(model, x, 16).softmax(dim=1).numpy()                # few at once stay in the cache
 
 
@@ -236,7 +237,10 @@ def mixture(parts, snr):
 
 
 def in_streams(model, corpus, snr, change=None):
-    """Posteriors of all streams of a corpus at an SNR, a list of arrays; `change(y)` is what happens before."""
+    """Posteriors of all streams of a corpus at an SNR, a list of arrays; `change(y)` is what happens before.
+
+    Taught in: notebooks/13_real_time.ipynb, "Which word was that?"
+    """
     change = change or (lambda y: y)
     return [posteriors(model, picture(change(mixture(y, snr)))) for y, _, _ in corpus]
 
@@ -417,5 +421,5 @@ def judged(model, corpus):
 def evaluate(name, recipe, n_jobs):
     """As `audiolab.recipes.evaluate`."""
     model, card = models.load(name)
-    test = corpus_test(n_jobs)
+    test = corpus_test(n_jobs=n_jobs)
     return measured(in_streams(model, test, 10), test, card["rule"])

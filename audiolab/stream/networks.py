@@ -79,7 +79,7 @@ class Spotter(Processor):
 
     Parameters
     ----------
-    model : models.DSCNN
+    model : models.DSCNNSpotter
     card : dict
         ``model, card = models.load("spotter-dscnn-streams")``.
     sr : int
@@ -107,10 +107,7 @@ class Spotter(Processor):
     """
 
     def __init__(self, model, card, sr=spotting.SR):
-        _require(sr, model, models.DSCNN, "spotter-dscnn-streams")
-        if tuple(card["labels"]) != spotting.LABELS:
-            raise ValueError(f"This network names {', '.join(card['labels'])}, and hears no pauses: take "
-                             'models.load("spotter-dscnn-streams").')
+        _require(sr, model, models.DSCNNSpotter, "spotter-dscnn-streams")
         self.model, self.sr, self.labels = model.eval(), sr, spotting.LABELS
         self.mel, self.vote = LogMel(sr, **spotting.PICTURE), spotting.vote(card["rule"])
         self.tail, self.latency = self.mel.tail, self.mel.latency + (spotting.STEP - 1) * self.mel.hop
@@ -130,7 +127,7 @@ class Spotter(Processor):
         self.columns = np.concatenate([self.columns, self.mel.process(x)], axis=1)
         if self.columns.shape[1] < spotting.WINDOW:
             return []
-        windows = np.ascontiguousarray(spotting.windows(self.columns))
+        windows = np.array(spotting.windows(self.columns))      # a copy: the columns go on
         self.columns = self.columns[:, len(windows) * spotting.STEP :]
         with torch.inference_mode():
             p = self.model(torch.from_numpy(windows)[:, None]).softmax(dim=1)
