@@ -4,6 +4,7 @@ import math
 import sched
 import time
 from collections import deque
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ def _blocks(rng, n, most):
     cuts = [0, 0]
     while cuts[-1] < n:
         cuts.append(min(n, cuts[-1] + int(rng.integers(0, most + 1))))
-    return list(zip(cuts, cuts[1:], strict=False))
+    return list(pairwise(cuts))
 
 
 def _numbers(n, first=1):
@@ -116,7 +117,7 @@ def fewer_than_asked_for(t):
 def full_to_the_last_slot(t):
     _session(t, "four samples in a ring of four", 4, [_numbers(4), 4], "all slots are there to be used.",
              "How many samples do `capacity` slots hold?")
-    _session(t, "a ring of a single slot", 1, [_numbers(1), 1, _numbers(3, 2), 1], "it holds the newest sample.",
+    _session(t, "a ring of a single slot", 1, [_numbers(1), 1, _numbers(1, 2), 1], "it holds a sample.",
              "How many samples do `capacity` slots hold?")
 
 
@@ -134,6 +135,12 @@ def one_block_too_many(t):
     _session(t, "six samples in a ring of four, of which one was read before", 4, [_numbers(3), 1, _numbers(3, 4), 9],
              "of those that were overwritten, somebody had read the first.",
              "Which unread sample is the oldest that is still there?")
+
+
+@ring_buffer.edges
+def a_single_slot(t):
+    _session(t, "three samples in a ring of a single slot", 1, [_numbers(1), 1, _numbers(3, 2), 1],
+             "it holds the newest one.", "Which unread sample is the oldest that is still there?")
 
 
 @ring_buffer.edges
@@ -227,13 +234,13 @@ def agrees_with_a_deque(t):
                  "Which unread sample is the oldest that is still there?")
 
 
-def _faulty(capacity, calls, taken_in=lambda unread, block: unread + block, overrun=lambda unread, capacity:
-            unread[max(0, len(unread) - capacity):], given=lambda unread, n: (unread[:n], unread[n:])):
-    """A session as a mistake has it: how a block is taken in, what stays of too many, what a read gives."""
+def _faulty(capacity, calls, overrun=lambda unread, capacity: unread[max(0, len(unread) - capacity):],
+            given=lambda unread, n: (unread[:n], unread[n:])):
+    """A session as a mistake has it: what stays of too many, what a read gives and leaves."""
     unread, reads, lost = [], [], 0
     for call in calls:
         if isinstance(call, np.ndarray):
-            both = taken_in(unread, call.tolist())
+            both = unread + call.tolist()
             unread = overrun(both, capacity)
             lost += len(both) - len(unread)
         else:
@@ -246,8 +253,8 @@ def _came(calls):
     return sum(len(call) for call in calls if isinstance(call, np.ndarray))
 
 
-@ring_buffer.mistake("When it is full you turn away what comes. Who listens wants to hear now, not what was said before.",
-                     ask="Who has to go when there is no room: the oldest or the newest?")
+@ring_buffer.mistake("When it is full you turn away what comes. Who listens wants to hear now, not what was said "
+                     "before.", ask="Who has to go when there is no room: the oldest or the newest?")
 def the_newest_turned_away(capacity, calls):
     return _faulty(capacity, calls, overrun=lambda unread, capacity: unread[:capacity])
 
@@ -261,13 +268,10 @@ def one_slot_empty(capacity, calls):
 @ring_buffer.mistake("When it runs over you throw away all that waits, also what would still be there.",
                      ask="Which samples were overwritten, and which were not?")
 def all_thrown_away(capacity, calls):
-    def taken_in(unread, block):
-        return unread + block
-
     unread, reads, lost = [], [], 0
     for call in calls:
         if isinstance(call, np.ndarray):
-            both = taken_in(unread, call.tolist())
+            both = unread + call.tolist()
             unread = call.tolist()[-capacity:] if len(both) > capacity else both
             lost += len(both) - len(unread)
         else:
@@ -276,12 +280,38 @@ def all_thrown_away(capacity, calls):
     return reads, lost
 
 
+@ring_buffer.mistake("When it runs over you go on behind the newest sample, as if nothing were there any more.",
+                     ask="Which samples were overwritten, and which were not?")
+def behind_the_newest(capacity, calls):
+    return _faulty(capacity, calls, overrun=lambda unread, capacity: unread if len(unread) <= capacity else [])
+
+
+@ring_buffer.mistake("A block for which there is no room is lost as a whole with you.",
+                     ask="Who has to go when there is no room: the oldest or the newest?")
+def lost_as_a_whole(capacity, calls):
+    unread, reads, lost = [], [], 0
+    for call in calls:
+        if not isinstance(call, np.ndarray):
+            reads.append(np.array(unread[:call], np.float32))
+            unread = unread[call:]
+        elif len(unread) + len(call) > capacity:
+            lost += len(call)
+        else:
+            unread = unread + call.tolist()
+    return reads, lost
+
+
+@ring_buffer.mistake("You count whatever is overwritten, also what somebody had read before.",
+                     ask="Is a sample lost that was read before it was overwritten?")
+def overwritten_is_dropped(capacity, calls):
+    return _faulty(capacity, calls)[0], max(0, _came(calls) - capacity)
+
+
 @ring_buffer.mistake("Of a block that is longer than the ring you keep the beginning.",
                      ask="Which samples of a long block will still be there at its end?")
 def beginning_of_a_long_block(capacity, calls):
-    reads, _ = got = _faulty(capacity, calls, taken_in=lambda unread, block: unread + block[:capacity])
-    cut = sum(max(0, len(call) - capacity) for call in calls if isinstance(call, np.ndarray))
-    return reads, got[1] + cut
+    reads, lost = _faulty(capacity, [call[:capacity] if isinstance(call, np.ndarray) else call for call in calls])
+    return reads, lost + sum(max(0, len(call) - capacity) for call in calls if isinstance(call, np.ndarray))
 
 
 @ring_buffer.mistake("A read gives the newest samples with you, and passes over older ones that nobody has read.",
@@ -327,8 +357,8 @@ def counted_by_the_reader(capacity, calls):
     return _faulty(capacity, calls)[0], _faulty(capacity, calls[: last + 1])[1]
 
 
-@ring_buffer.mistake("Whoever reads does not notice that it was overtaken: newer samples lie in the slots of those that "
-                     "it looks for, and come out of order.",
+@ring_buffer.mistake("Whoever reads does not notice that it was overtaken: newer samples lie in the slots of those "
+                     "that it looks for, and come out of order.",
                      ask="Which unread sample is the oldest that is still there?")
 def overtaken_unawares(capacity, calls):
     slots, written, following, reads = np.zeros(capacity, np.float32), 0, 0, []
@@ -358,7 +388,8 @@ def still_in_the_slots(capacity, calls):
         else:
             stop = min(following + call, written)
             begin, end = following % capacity, following % capacity + stop - following
-            reads.append(slots[begin:end] if end <= capacity else np.concatenate([slots[begin:], slots[:end - capacity]]))
+            both = np.concatenate([slots[begin:], slots[: max(0, end - capacity)]])
+            reads.append(slots[begin:end] if end <= capacity else both)
             following = stop
     return reads, lost
 
@@ -401,8 +432,8 @@ def _filtered(t, case, block, sos, state, says, ask):
     got = t.on(case)(block, sos, state)
     state = np.zeros((len(sos), 2)) if state is None else state
     want = signal.sosfilt(sos, block, zi=state) if len(block) else (block, state)
-    t.close(got[0], want[0], atol=1e-8, says=f"For {case}, {says}", ask=ask)
-    t.close(got[1], want[1], atol=1e-8, says=f"For {case}, what comes out is right. The state after it is not.",
+    t.close(got[0], want[0], atol=1e-5, says=f"For {case}, {says}", ask=ask)
+    t.close(got[1], want[1], atol=1e-5, says=f"For {case}, what comes out is right. The state after it is not.",
             ask="With which s1 and s2 would the next sample have to begin?")
 
 
@@ -416,7 +447,7 @@ def _one_after_the_other(t, case, y, sos, cuts, state=None):
 
 
 @biquads.edges
-def an_empty_block(t):
+def no_samples(t):
     state = np.array([[0.3, -0.2], [0.1, 0.4]])
     _filtered(t, "an empty block", np.zeros(0), SOS, state, "no sample comes, and no sample goes.",
               "What does the filter know after a block of no samples?")
@@ -445,23 +476,23 @@ def whole_numbers_go_in(t):
 
 
 @biquads.properties
-def borders_are_not_heard(t):
+def in_blocks_as_at_once(t):
     y = t.rng.normal(size=120)
     sos = signal.butter(4, float(t.rng.uniform(0.1, 0.6)), output="sos")
     whole, end = t.on("120 samples at once")(y, sos)
     parts, last = _one_after_the_other(t, "the same in blocks of up to 30", y, sos, _blocks(t.rng, 120, 30))
-    t.close(parts, whole, atol=1e-9, says="The same signal in blocks should come out the same.",
+    t.close(parts, whole, atol=1e-5, says="The same signal in blocks should come out the same.",
             ask="What does the first sample of a block need of the block before?")
-    t.close(last, end, atol=1e-9, says="The state at the end should not depend on where blocks ended.",
+    t.close(last, end, atol=1e-5, says="The state at the end should not depend on where blocks ended.",
             ask="With which s1 and s2 would the next sample have to begin?")
 
 
 @biquads.properties
-def sample_by_sample(t):
+def one_by_one(t):
     y = t.rng.normal(size=25)
     whole, _ = t.on("25 samples at once")(y, SOS)
     parts, _ = _one_after_the_other(t, "the same, one by one", y, SOS, [(n, n + 1) for n in range(25)])
-    t.close(parts, whole, atol=1e-9, says="One sample at a time should come out the same.",
+    t.close(parts, whole, atol=1e-5, says="One sample at a time should come out the same.",
             ask="What does the first sample of a block need of the block before?")
 
 
@@ -472,7 +503,7 @@ def two_streams_do_not_disturb_each_other(t):
     first, state = t.on("its first half")(a[:20], SOS)
     t.on("another stream between the halves")(b, SOS)
     second, _ = t.on("its second half")(a[20:], SOS, state)
-    t.close(np.concatenate([first, second]), alone, atol=1e-9, says="A stream should not notice that another one was "
+    t.close(np.concatenate([first, second]), alone, atol=1e-5, says="A stream should not notice that another one was "
             "filtered in between.", ask="Where does your function keep what it knows?")
 
 
@@ -482,7 +513,7 @@ def twice_as_loud(t):
     once = t.on("thirty samples")(y, SOS, state)
     twice = t.on("all of it twice as loud, what was before included")(2 * y, SOS, 2 * state)
     for got, want in zip(twice, once, strict=True):
-        t.close(got, 2 * want, atol=1e-9, says="It should come out twice as loud.",
+        t.close(got, 2 * want, atol=1e-5, says="It should come out twice as loud.",
                 ask="Is anything added that was not in the signal?")
 
 
@@ -493,21 +524,21 @@ def agrees_with_scipy_sosfilt(t):
                        (np.array([[1, -0.9, 0, 1, 0.5, 0]]), "a section of first order")):
         y = t.rng.normal(size=150)
         got, _ = _one_after_the_other(t, f"{words}, in blocks", y, sos, _blocks(t.rng, 150, 60))
-        t.close(got, signal.sosfilt(sos, y), atol=1e-8, says="It has to agree with `scipy.signal.sosfilt`.",
+        t.close(got, signal.sosfilt(sos, y), atol=1e-5, says="It has to agree with `scipy.signal.sosfilt`.",
                 ask="Which number belongs to which of b0 b1 b2 1 a1 a2?")
         _filtered(t, f"{words} from any state", y, sos, t.rng.normal(size=(len(sos), 2)), "it has to agree with "
                   "`scipy.signal.sosfilt`.", "What do the three formulas read, and what do they write?")
 
 
-def _sections(block, sos, state, step=None, row=lambda i: i, first=lambda state: state, left=lambda began, state: state):
-    """What a mistake filters: another step of a section, another row of the state, begun or left otherwise."""
+def _sections(block, sos, state, step=None, row=lambda i: i, left=lambda began, state: state):
+    """What a mistake filters: another step of a section, another row of the state, another state at the end."""
     def plain(x, b0, b1, b2, a1, a2, s):
         y = b0 * x + s[0]
         return y, (b1 * x - a1 * y + s[1], b2 * x - a2 * y)
 
     y = np.array(block, float)
     state = np.zeros((len(sos), 2)) if state is None else np.array(state, float)
-    began, state = state.copy(), first(state)
+    began = state.copy()
     for i, (b0, b1, b2, _, a1, a2) in enumerate(sos):
         for n, x in enumerate(y):
             y[n], state[row(i)] = (step or plain)(x, b0, b1, b2, a1, a2, state[row(i)])
@@ -570,6 +601,23 @@ def side_by_side(block, sos, state=None):
     return sum(y for y, _ in parts), np.concatenate([s for _, s in parts])
 
 
+@biquads.mistake("Nothing is fed back: what comes out is made of what goes in alone.",
+                 ask="Where does y come in again?")
+def nothing_fed_back(block, sos, state=None):
+    return _sections(block, sos * np.array([1, 1, 1, 1, 0, 0]), state)
+
+
+@biquads.mistake("Your s1 and s2 are those of another form of the filter (direct form II). From silence it gives the "
+                 "same sound, and its state means something else.",
+                 ask="What do the three formulas write into s1 and s2?")
+def direct_form_two(block, sos, state=None):
+    def step(x, b0, b1, b2, a1, a2, s):
+        w = x - a1 * s[0] - a2 * s[1]
+        return b0 * w + b1 * s[0] + b2 * s[1], (w, s[0])
+
+    return _sections(block, sos, state, step)
+
+
 @biquads.mistake("You take the last two samples that came out for the state. That belongs to another form of the "
                  "filter.", ask="What do s1 and s2 hold after the last sample?")
 def last_two_samples(block, sos, state=None):
@@ -604,8 +652,8 @@ through_spectra = Exercise(
         "half with `tail` added, keep its second half as the new `tail`, and go on by half a frame. What is left "
         "waits.",
         "`waiting = np.concatenate([waiting, block])`; `while len(waiting) >= n_fft:` a frame is "
-        "`w * np.fft.irfft(change(np.fft.rfft(w * waiting[:n_fft])), n_fft)`, and then `waiting = waiting[hop:]`. Where "
-        "no frame is complete, nothing comes out, and all of it waits.",
+        "`w * np.fft.irfft(change(np.fft.rfft(w * waiting[:n_fft])), n_fft)`, and then `waiting = waiting[hop:]`. "
+        "Where no frame is complete, nothing comes out, and all of it waits.",
     ],
     learned="Two pieces of half a frame are all that a spectral effect remembers. It answers half a frame late, as "
             "often as a hop is full, and does not know how the samples were delivered.",
@@ -724,10 +772,11 @@ def each_frame_once_and_in_order(t):
     seen.clear()
     got = _stream(t, "a change that counts, 60 samples, frames of 10", y, listen, 10, _blocks(t.rng, 60, 20))
     sizes = {np.shape(X) for X in seen}
-    t.holds(sizes == {(6,)}, f"`change` got something of shape **{shape(max(seen, key=np.ndim)) if seen else 'nothing'}**"
-            ", expected [6], the spectrum of one frame.", ask="What does `change` take?", values=False)
-    t.holds(len(seen) == 12, f"`change` was called **{len(seen)}** times for {len(got)} samples that came out, expected "
-            "12 times, once for each hop of five.", ask="How often does a frame become complete?", values=False)
+    t.holds(sizes == {(6,)}, f"`change` got something of shape **{shape(max(seen, key=np.ndim)) if seen else []}**, "
+            "expected [6], the spectrum of one frame.", ask="What does `change` take?", values=False)
+    t.holds(len(seen) == 12, f"`change` was called **{len(seen)}** times for {len(got)} samples that came out, "
+            "expected 12 times, once for each hop of five.", ask="How often does a frame become complete?",
+            values=False)
     before = np.concatenate([np.zeros(5), y])
     w = np.sqrt(signal.get_window("hann", 10))
     want = np.stack([np.fft.rfft(w * before[5 * k : 5 * k + 10]) for k in range(12)])
@@ -780,7 +829,7 @@ def agrees_with_scipy_stft(t):
 
 
 def _spectral(block, change, n_fft, state, before=None, after=None, joined=lambda waiting, block: (waiting, block),
-              begun=None, tail_kept=True, added=True, most=math.inf, left=lambda waiting, n_fft: waiting):
+              tail_kept=True, added=True, most=math.inf, left=lambda waiting, n_fft: waiting):
     """What a mistake makes of a block: other windows, other beginnings, other parts kept or added."""
     hop = n_fft // 2
     w = np.sin(np.pi * np.arange(n_fft) / n_fft)
@@ -794,22 +843,22 @@ def _spectral(block, change, n_fft, state, before=None, after=None, joined=lambd
     return np.concatenate(y), (left(waiting, n_fft), tail if tail_kept else np.zeros(hop))
 
 
-@through_spectra.mistake("You multiply by w once, before the spectrum. Half of the window is missing: the signal goes up "
-                         "and down, twice a frame.", ask="How often does a frame meet w on its way?")
+@through_spectra.mistake("You multiply by w once, before the spectrum. Half of the window is missing: the signal goes "
+                         "up and down, twice a frame.", ask="How often does a frame meet w on its way?")
 def one_window(block, change, n_fft, state=None):
     return _spectral(block, change, n_fft, state, after=np.ones(n_fft))
 
 
-@through_spectra.mistake("You multiply by a whole Hann window before and again after: the signal goes up and down, twice "
-                         "a frame.", ask="Which two windows have a product that adds up to 1?")
+@through_spectra.mistake("You multiply by a whole Hann window before and again after: the signal goes up and down, "
+                         "twice a frame.", ask="Which two windows have a product that adds up to 1?")
 def hann_twice(block, change, n_fft, state=None):
     w = signal.get_window("hann", n_fft)
     return _spectral(block, change, n_fft, state, w, w)
 
 
-@through_spectra.mistake("You multiply by a whole Hann window before, and by none after. An unchanged signal comes back; a "
-                         "changed one has edges where frames begin and end.", ask="How often does a frame meet w on its "
-                         "way, and is w a Hann window?")
+@through_spectra.mistake("You multiply by a whole Hann window before, and by none after. An unchanged signal comes "
+                         "back; a changed one has edges where frames begin and end.", ask="How often does a frame meet "
+                         "w on its way, and is w a Hann window?")
 def hann_before(block, change, n_fft, state=None):
     return _spectral(block, change, n_fft, state, signal.get_window("hann", n_fft), np.ones(n_fft))
 
@@ -863,9 +912,9 @@ def frames_side_by_side(block, change, n_fft, state=None):
     return np.concatenate(y), (waiting, tail)
 
 
-@through_spectra.mistake("Of what waits you keep the last half frame alone. If a block does not end with a hop, samples "
-                         "are lost, and frames begin where blocks end.", ask="Which samples does the next frame begin "
-                         "with?")
+@through_spectra.mistake("Of what waits you keep the last half frame alone. If a block does not end with a hop, "
+                         "samples are lost, and frames begin where blocks end.", ask="Which samples does the next "
+                         "frame begin with?")
 def frames_begin_with_blocks(block, change, n_fft, state=None):
     return _spectral(block, change, n_fft, state, left=lambda waiting, n_fft: waiting[-(n_fft // 2):])
 
@@ -903,10 +952,10 @@ schedule = Exercise(
         "meanwhile, who is done when? Then let there be room for one.",
         "Go from one arrival to the next. Before a block comes, the worker does all that it begins before that time. "
         "Then the block takes its place, and if that is one too many, the first of those that wait goes. Behind the "
-        "last arrival lies eternity, `math.inf`.",
-        "`while waiting and free < now:` take `k = waiting.popleft()`; it begins at `max(free, (k + 1) * block)`. Now "
+        "last arrival lies eternity, `np.inf`.",
+        "`while waiting and free < now:` take `k = waiting.pop(0)`; it begins at `max(free, (k + 1) * block)`. Now "
         "`len(waiting)` is how many wait behind it. Then, outside of the loop, `waiting.append(...)`, and "
-        "`waiting.popleft()` if there are more than `capacity`.",
+        "`waiting.pop(0)` if there are more than `capacity`.",
     ],
     learned="Whoever delivers never waits. A ring bounds how late anybody can be, and shedding bounds it further; both "
             "pay with blocks, and both say how many.",
@@ -978,6 +1027,8 @@ def _scheduled(t, case, cost, block, capacity, shed, says, ask):
             f"at {int(done[k])}, expected {int(times[k])}." if wrong else ""), ask=ask)
     wrong = np.flatnonzero(done != times)
     k = wrong[0] if len(wrong) else 0
+    if len(wrong) and want[k] in ("shed", "dropped"):
+        ask = "When is a block done that goes past, and what stands there for one that was dropped?"
     t.holds(not len(wrong), f"For {case}, {says}" + (f" Your fates are right. Block {k} is done at **{int(done[k])}** "
             f"with you, expected {int(times[k])}." if len(wrong) else ""), ask=ask, show=(done, times))
 
@@ -1001,13 +1052,12 @@ def as_long_as_a_block(t):
 
 
 @schedule.edges
-def sound_comes_first(t):
-    _scheduled(t, "costs 200, 50, 50, B = 100, and room for one", [200, 50, 50], 100, 1, 2,
-               "at 300 block 2 comes and the worker becomes free. Sound comes first, so that block 1 has to go.",
-               "Who comes first at the same moment?")
-    _scheduled(t, "costs 200, 50, 50, B = 100, and shedding from one that waits", [200, 50, 50], 100, 9, 1,
-               "at 300 block 2 comes and the worker becomes free. Sound comes first, so that it waits behind block 1.",
-               "Who comes first at the same moment?")
+def late_by_one(t):
+    _scheduled(t, "costs 101, 99, 100, B = 100, and room for all", [101, 99, 100], 100, 9, 10,
+               "block 0 is done at 201, one after its deadline. Block 1 begins then, and is done at 300, in time.",
+               "When is the next block complete, and from when does a deadline count?")
+
+
 
 
 @schedule.edges
@@ -1022,6 +1072,16 @@ def one_too_many_behind(t):
     _scheduled(t, "a first block that takes 350, B = 100, and shedding from two that wait", [350, 10, 10, 10, 10], 100,
                9, 2, "when block 1 is taken, two wait behind it: it goes past. When block 2 is, one does.",
                "How many wait behind the block that is taken?")
+
+
+@schedule.edges
+def sound_comes_first(t):
+    _scheduled(t, "costs 200, 50, 50, B = 100, and room for one", [200, 50, 50], 100, 1, 2,
+               "at 300 block 2 comes and the worker becomes free. Sound comes first, so that block 1 has to go.",
+               "Who comes first at the same moment?")
+    _scheduled(t, "costs 200, 50, 50, B = 100, and shedding from one that waits", [200, 50, 50], 100, 9, 1,
+               "at 300 block 2 comes and the worker becomes free. Sound comes first, so that it waits behind block 1.",
+               "Who comes first at the same moment?")
 
 
 @schedule.edges
@@ -1079,7 +1139,7 @@ def one_at_a_time(t):
 def too_much_work_for_ever(t):
     room = int(t.rng.integers(1, 5))
     _scheduled(t, f"thirty blocks of 100 that take 200 each, room for {room}, no shedding", np.full(30, 200), 100, room,
-               room + 1, "work takes twice the time that there is, and once the room is full every second block has to go.",
+               room + 1, "work takes twice the time that there is: once the room is full, every second one has to go.",
                "Does whoever delivers ever wait?")
 
 
@@ -1204,6 +1264,42 @@ def before_it_is_full(cost, block, capacity, shed):
     return _worked(cost, block, capacity, shed, full=lambda k, block: k * block)
 
 
+@schedule.mistake("Your worker looks only when a block comes: it stands idle although somebody waits.",
+                  ask="When does the worker take the next block, if somebody waits?")
+def looks_when_a_block_comes(cost, block, capacity, shed):
+    n = len(cost)
+    fate, done, waiting, free, comes = ["dropped"] * n, np.full(n, -1), [], 0, 0
+    while comes < n or waiting:
+        now = (comes + 1) * block
+        waiting = [*waiting, comes][-capacity:] if comes < n else waiting
+        while waiting and free <= now:
+            k = waiting.pop(0)
+            past = len(waiting) >= shed
+            done[k] = now + (0 if past else int(cost[k]))
+            free = max(free, int(done[k]))
+            fate[k] = "shed" if past else "in time" if free <= (k + 2) * block else "late"
+        comes += 1
+    return fate, done
+
+
+@schedule.mistake("You shed when a block comes. Whether one goes past is settled when it is taken: perhaps fewer wait "
+                  "then.", ask="When is it settled whether a block goes past?")
+def shed_when_one_comes(cost, block, capacity, shed):
+    n, past = len(cost), {}
+
+    def room(waiting, capacity, busy):
+        if len(waiting) > shed:
+            past[waiting[0]] = (waiting[-1] + 1) * block
+            return waiting[1:]
+        return waiting[-capacity:]
+
+    fate, done = _worked(cost, block, capacity, n + 1, room=room)
+    for k, when in past.items():
+        if k < n:
+            fate[k], done[k] = "shed", when
+    return fate, done
+
+
 @schedule.mistake("Whoever still waits when the last block comes is forgotten.",
                   ask="What does the worker do after the last block has come?")
 def forgotten_at_the_end(cost, block, capacity, shed):
@@ -1229,8 +1325,8 @@ vote = Exercise(
         "of rows t to t + width - 1 of it. A report at t silences t + 1 to t + `refractory`: the next may come when "
         "`t - last > refractory`.",
     ],
-    learned="A vote pays for fewer false alarms with time, half its width or more. After a report the spotter holds its "
-            "tongue: a word is said once, and seen many times.",
+    learned="A vote pays for fewer false alarms with time, half its width or more. After a report the spotter holds "
+            "its tongue: a word is said once, and seen many times.",
 )
 
 
@@ -1313,13 +1409,14 @@ def too_few_votes(t):
 @vote.edges
 def exactly_enough(t):
     _voted(t, "three sure steps, four that vote, and a threshold of 0.75", _said(0, 1, 1, 1, 0, 0, 0), 4, 0.75, 9,
-           "the mean reaches the threshold exactly, at step 3.", "Is a word believed that reaches the threshold?")
+           "the mean reaches the threshold exactly, at step 3.",
+           "Which steps vote at step t, and is a word believed that reaches the threshold?")
 
 
 @vote.edges
 def never_sure(t):
-    _voted(t, "steps of 0.625 and a threshold of 0.75", _said(*[0.625] * 6), 2, 0.75, 1, "the word is the highest of all "
-           "at each step, and at none of them sure enough.", "What is the mean taken of?")
+    _voted(t, "steps of 0.625 and a threshold of 0.75", _said(*[0.625] * 6), 2, 0.75, 1, "the word is the highest of "
+           "all at each step, and at none of them sure enough.", "What is the mean taken of?")
 
 
 @vote.edges
@@ -1438,6 +1535,34 @@ def looked_ahead(p, width, threshold, refractory):
     return _voting(p, width, threshold, refractory, smooth=centred)
 
 
+@vote.mistake("Your window begins at step t and ends after it. It has to end there: what comes later nobody has heard.",
+              ask="At which step does a window of votes end?")
+def window_that_begins_there(p, width, threshold, refractory):
+    return _voting(p, width, threshold, refractory, smooth=lambda p, width: _mean(p, width)[width - 1 :])
+
+
+@vote.mistake("You take the median, not the mean.", ask="What is the mean of three steps, of which one is sure?")
+def median_of_the_steps(p, width, threshold, refractory):
+    def smooth(p, width):
+        before = np.concatenate([np.zeros((width - 1, p.shape[1])), p])
+        return np.median(np.lib.stride_tricks.sliding_window_view(before, width, axis=0), axis=-1)
+
+    return _voting(p, width, threshold, refractory, smooth=smooth)
+
+
+@vote.mistake("After a report you forget all votes. What silences is the pause alone; the mean goes on.",
+              ask="Does a report change what was heard?")
+def forgotten_after_a_report(p, width, threshold, refractory):
+    reports, last = [], -math.inf
+    for t in range(len(p)):
+        mean = p[int(max(last + 1, t - width + 1, 0)) : t + 1].sum(axis=0) / width
+        c = mean.argmax()
+        if c < p.shape[1] - 1 and mean[c] >= threshold - 1e-12 and t - last > refractory:
+            reports.append((t, c))
+            last = t
+    return np.array(reports, int).reshape(-1, 2)
+
+
 @vote.mistake("You count which class was highest how often. How sure each step was is lost.",
               ask="What is the mean taken of?")
 def counted_heads(p, width, threshold, refractory):
@@ -1445,14 +1570,14 @@ def counted_heads(p, width, threshold, refractory):
                                                                                  width))
 
 
-@vote.mistake("You hold the single step against the threshold, not the mean.", ask="What is held against the threshold: "
-              "a step, or a mean?")
+@vote.mistake("You hold the single step against the threshold, not the mean.", ask="What is held against the "
+              "threshold: a step, or a mean?")
 def single_step_decides(p, width, threshold, refractory):
     return _voting(p, width, threshold, refractory, enough=lambda mean, p, t, c, threshold: p[t, c] >= threshold)
 
 
-@vote.mistake("You do not ask anything else: a word is the highest of the words, even where something else is likelier.",
-              ask="Among which classes is the highest looked for?")
+@vote.mistake("You do not ask anything else: a word is the highest of the words, even where something else is "
+              "likelier.", ask="Among which classes is the highest looked for?")
 def highest_of_the_words(p, width, threshold, refractory):
     return _voting(p, width, threshold, refractory, best=lambda mean: mean[:, :-1].argmax(axis=1))
 
@@ -1482,7 +1607,8 @@ def silence_one_long(p, width, threshold, refractory):
                    t - last.get("any", -math.inf) > refractory + 1)
 
 
-@vote.mistake("Who is silenced begins the silence anew: while a word is seen, nothing is ever reported again.",
+@vote.mistake("While a word is seen without a break, nothing is ever reported again with you. A report begins the "
+              "silence, and nothing makes it longer.",
               ask="From when does the silence count: from a report, or from what was not reported?")
 def silence_without_end(p, width, threshold, refractory):
     return _voting(p, width, threshold, refractory, touched=True)
@@ -1535,8 +1661,8 @@ def is_a_latency_each_and_a_block(t, got, blocks, seconds, window, hop, delays, 
     two_things(t, got, "latency, best")
     latency, best = got
     t.array(latency, shape=blocks.shape, dtype=np.floating, finite=False)
-    t.holds(not np.isnan(latency).any(), "One of your latencies is **NaN**, expected seconds, or infinity where it does "
-            "not keep up.", ask="Which operation has no answer there?")
+    t.holds(not np.isnan(latency).any(), "One of your latencies is **NaN**, expected seconds, or infinity where it "
+            "does not keep up.", ask="Which operation has no answer there?")
     if best is None:
         return
     t.holds(np.ndim(as_array(best)) == 0 and as_array(best).dtype.kind in "iu", f"Your best block: "
@@ -1553,15 +1679,17 @@ def _late(blocks, seconds, window, hop, delays, sr):
     return np.array(latency)
 
 
-def _budgeted(t, case, blocks, seconds, window, hop, delays, sr, budget, says, ask, best=True):
+def _budgeted(t, case, blocks, seconds, window, hop, delays, sr, budget, says, ask, choose="Which of those that keep "
+              "the budget is wanted: the largest, or one at a certain place?"):
     """Hold latencies, and then the choice, to what they are."""
     blocks, seconds = np.asarray(blocks, int), np.asarray(seconds, float)
     got = t.on(case)(blocks, seconds, window, hop, delays, sr, budget)
     want = _late(blocks, seconds, window, hop, delays, sr)
     t.close(got[0], want, atol=1e-9, rtol=1e-6, says=f"For {case}, the latencies: {says}", ask=ask)
     chosen = max((int(block) for block, late in zip(blocks, want, strict=True) if late <= budget), default=None)
-    t.holds(not best or (got[1] is None if chosen is None else got[1] is not None and int(got[1]) == chosen),
-            f"For {case}, your latencies are right. You choose **{briefly(got[1])}**, expected {chosen}: {says}", ask=ask)
+    t.holds(got[1] is None if chosen is None else got[1] is not None and int(got[1]) == chosen,
+            f"For {case}, your latencies are right. You choose **{briefly(got[1])}**, expected {chosen}: {says}",
+            ask=choose)
     return got
 
 
@@ -1571,22 +1699,22 @@ def _quick(blocks, compute=0.0, calls=100):
 
 @latency_budget.edges
 def no_compute_at_all(t):
-    _budgeted(t, "one block of 80 at 16 kHz, frames of 160, a hop of 80, and no compute", [80], _quick([80]), 160, 80, [],
-              16_000, 1.0, "80 to fill the block, and 80 for the rest of the frame, are 10 ms. No hop has to wait.",
+    _budgeted(t, "one block of 80 at 16 kHz, frames of 160, a hop of 80, and no compute", [80], _quick([80]), 160, 80,
+              [], 16_000, 1.0, "80 to fill the block, and 80 for the rest of the frame, are 10 ms. No hop has to wait.",
               "How many samples are left over at the end of a block?")
 
 
 @latency_budget.edges
 def sample_by_sample(t):
-    _budgeted(t, "blocks of one sample, frames of 160, a hop of 80, and no compute", [1], _quick([1]), 160, 80, [], 16_000,
-              1.0, "a sample, the rest of the frame, and up to 79 that wait for a hop: the frame itself.",
+    _budgeted(t, "blocks of one sample, frames of 160, a hop of 80, and no compute", [1], _quick([1]), 160, 80, [],
+              16_000, 1.0, "a sample, the rest of the frame, and up to 79 that wait for a hop: the frame itself.",
               "How many samples are left over at the end of a block?")
 
 
 @latency_budget.edges
 def not_a_multiple(t):
-    _budgeted(t, "blocks of 120 and of 100, frames of 160, a hop of 80, and no compute", [120, 100], _quick([0, 0]), 160,
-              80, [], 16_000, 1.0, "up to 40 and up to 60 samples are left over.",
+    _budgeted(t, "blocks of 120 and of 100, frames of 160, a hop of 80, and no compute", [120, 100], _quick([0, 0]),
+              160, 80, [], 16_000, 1.0, "up to 40 and up to 60 samples are left over.",
               "How many samples are left over at the end of a block, at most?")
 
 
@@ -1603,16 +1731,21 @@ def one_slow_call(t):
     calls[0, 11] = 0.5
     _budgeted(t, "200 calls of 2 ms, one of which took 500", [320], calls, 320, 160, [], 16_000, 1.0,
               "99 of 100 calls are done in 2 ms.", "Is it the mean, the slowest, or the 99th percentile?")
-    calls[0, :6] = 0.015
+    calls[0, :6] = 0.015                                        # and number 11 still took 500
     _budgeted(t, "200 calls of 2 ms, six of which took 15 and one 500", [320], calls, 320, 160, [], 16_000, 1.0,
               "in 2 ms not even 97 of 100 calls are done.", "Is it the mean, the slowest, or the 99th percentile?")
 
 
 @latency_budget.edges
 def too_slow(t):
-    _budgeted(t, "10 ms of work for a block of 5 ms and for one of 20", [80, 320], _quick([80, 320], 0.010), 160, 80, [],
-              16_000, 1.0, "the first falls behind for ever.", "For how long does a block last, and how long does the "
-              "work on it take?")
+    _budgeted(t, "10 ms of work for a block of 5 ms and for one of 20", [80, 320], _quick([80, 320], 0.010), 160, 80,
+              [], 16_000, 1.0, "the first falls behind for ever.", "For how long does a block last, and how long does "
+              "the work on it take?")
+    calls = np.full((1, 100), 0.002)
+    calls[0, 40:45] = 0.025
+    _budgeted(t, "100 calls of 2 ms for a block of 20 ms, five of which took 25", [320], calls, 160, 80, [], 16_000,
+              1.0, "on average it keeps up, and in five of 100 blocks it does not.",
+              "Which time is held against the length of a block?")
     _budgeted(t, "work that takes exactly as long as its block", [128], _quick([128], 0.0078125), 128, 128, [], 16_384,
               1.0, "it keeps up, with nothing to spare.", "Does it keep up if it takes exactly as long as a block?")
 
@@ -1620,13 +1753,15 @@ def too_slow(t):
 @latency_budget.edges
 def exactly_the_budget(t):
     _budgeted(t, "blocks of 128 at 16,384 Hz, that are exactly as late as they may", [64, 128], _quick([64, 128]), 128,
-              64, [], 16_384, 0.01171875, "a budget may be spent.", "Is a budget kept by whoever reaches it?")
+              64, [], 16_384, 0.01171875, "a budget may be spent.", "Which parts does the latency have?",
+              "Is a budget kept by whoever reaches it?")
 
 
 @latency_budget.edges
 def none_keeps_it(t):
-    _budgeted(t, "a budget of 1 ms and blocks of 5 ms and more", [80, 160], _quick([80, 160]), 160, 80, [], 16_000, 0.001,
-              "none keeps it.", "What is the largest of none?")
+    _budgeted(t, "a budget of 1 ms and blocks of 5 ms and more", [80, 160], _quick([80, 160]), 160, 80, [], 16_000,
+              0.001, "none keeps it.", "Which parts does the latency have?",
+              "What is the largest of none?")
 
 
 def _machine(rng, blocks, per_sample, fixed, calls=120):
@@ -1641,7 +1776,8 @@ def _machine(rng, blocks, per_sample, fixed, calls=120):
 def a_larger_block_may_be_earlier(t):
     _budgeted(t, "blocks of 128, 144 and 160, a hop of 80, and a budget of 15.5 ms", [128, 144, 160],
               _quick([1, 2, 3], 0.0001), 160, 80, [], 16_000, 0.0155, "the multiple of the hop is the earliest of the "
-              "three, and the only one in budget.", "Did you look at all of them?")
+              "three, and the only one in budget.", "How many samples are left over at the end of a block, at most?",
+              "Did you look at all of them?")
 
 
 @latency_budget.properties
@@ -1674,8 +1810,8 @@ def a_larger_budget_never_hurts(t):
     seconds = _machine(t.rng, blocks, 3e-6, 8e-4)
     chosen = [t.on(f"a budget of {1000 * budget:.0f} ms")(blocks, seconds, 160, 80, [], 16_000, budget)[1] or 0
               for budget in (0.005, 0.012, 0.02, 0.03, 0.5)]
-    t.holds(chosen == sorted(chosen) and chosen[-1] == 320, "With budgets of 5, 12, 20, 30 and 500 ms you choose blocks "
-            f"of **{_row(chosen)}**. A larger budget allows larger blocks, at last the largest.",
+    t.holds(chosen == sorted(chosen) and chosen[-1] == 320, "With budgets of 5, 12, 20, 30 and 500 ms you choose "
+            f"blocks of **{_row(chosen)}**. A larger budget allows larger blocks, at last the largest.",
             ask="Which of those that keep the budget is wanted?")
 
 
@@ -1713,8 +1849,8 @@ def _chain(blocks, seconds, window, hop, delays, sr, budget, parts=None, compute
     return latency, best(blocks, latency, fits) if best else max(fits, default=None)
 
 
-@latency_budget.mistake("You take every block for a multiple of the hop. Of others, samples are left over that wait for the "
-                        "next block.", ask="How many samples are left over at the end of a block?")
+@latency_budget.mistake("You take every block for a multiple of the hop. Of others, samples are left over that wait "
+                        "for the next block.", ask="How many samples are left over at the end of a block?")
 def always_a_multiple(blocks, seconds, window, hop, delays, sr, budget):
     return _chain(blocks, seconds, window, hop, delays, sr, budget, blocks + window - hop + sum(delays))
 
@@ -1762,10 +1898,17 @@ def between_two_calls(blocks, seconds, window, hop, delays, sr, budget):
     return _chain(blocks, seconds, window, hop, delays, sr, budget, compute=np.percentile(seconds, 99, axis=1))
 
 
-@latency_budget.mistake("You do not ask whether it keeps up. Where work takes longer than the block lasts, latency grows "
-                        "without end.", ask="For how long does a block last, and how long does the work on it take?")
+@latency_budget.mistake("You do not ask whether it keeps up. Where work takes longer than the block lasts, latency "
+                        "grows without end.",
+                        ask="For how long does a block last, and how long does the work on it take?")
 def never_asked_whether_it_keeps_up(blocks, seconds, window, hop, delays, sr, budget):
     return _chain(blocks, seconds, window, hop, delays, sr, budget, keeps=np.ones(len(blocks), bool))
+
+
+@latency_budget.mistake("You ask whether it keeps up on average. What is held against the length of a block is the "
+                        "99th percentile, as for the latency.", ask="Which time is held against the length of a block?")
+def keeps_up_on_average(blocks, seconds, window, hop, delays, sr, budget):
+    return _chain(blocks, seconds, window, hop, delays, sr, budget, keeps=seconds.mean(axis=1) <= blocks / sr)
 
 
 @latency_budget.mistake("The time of the work is missing: what you add up is the algorithm's share alone.",
@@ -1789,8 +1932,8 @@ def its_place(blocks, seconds, window, hop, delays, sr, budget):
                   int(np.flatnonzero(blocks == max(fits))[0]) if fits else None)
 
 
-@latency_budget.mistake("You stop at the first size, from small to large, that is beyond the budget. A larger one may be "
-                        "earlier again.", ask="Did you look at all of them?")
+@latency_budget.mistake("You stop at the first size, from small to large, that is beyond the budget. A larger one may "
+                        "be earlier again.", ask="Did you look at all of them?")
 def stopped_at_the_first(blocks, seconds, window, hop, delays, sr, budget):
     def best(blocks, latency, fits):
         found = None
@@ -1803,8 +1946,8 @@ def stopped_at_the_first(blocks, seconds, window, hop, delays, sr, budget):
     return _chain(blocks, seconds, window, hop, delays, sr, budget, best=best)
 
 
-@latency_budget.mistake("Whoever reaches the budget exactly is out with you.", ask="Is a budget kept by whoever reaches "
-                        "it?")
+@latency_budget.mistake("Whoever reaches the budget exactly is out with you.", ask="Is a budget kept by whoever "
+                        "reaches it?")
 def strictly_within(blocks, seconds, window, hop, delays, sr, budget):
     return _chain(blocks, seconds, window, hop, delays, sr, budget, best=lambda blocks, latency, fits:
                   max(blocks[latency < budget].tolist(), default=None))

@@ -59,6 +59,29 @@ def begun_anew_when_full(capacity, calls):
     return queued(capacity, calls, write, rightly_read)
 
 
+@mutant("13.1", stage="edges", says="you go on behind the newest sample")
+def caught_up_at_once(capacity, calls):
+    def write(unread, block, capacity):
+        both = unread + block
+        return ([], len(both)) if len(both) > capacity else (both, 0)
+
+    return queued(capacity, calls, write, rightly_read)
+
+
+@mutant("13.1", stage="edges", says="is lost as a whole")
+def whole_blocks_or_none(capacity, calls):
+    def write(unread, block, capacity):
+        return (unread, len(block)) if len(unread) + len(block) > capacity else (unread + block, 0)
+
+    return queued(capacity, calls, write, rightly_read)
+
+
+@mutant("13.1", stage="edges", says="You count whatever is overwritten")
+def overwritten_slots(capacity, calls):
+    reads, _ = queued(capacity, calls, rightly_written, rightly_read)
+    return reads, max(0, sum(len(call) for call in calls if isinstance(call, np.ndarray)) - capacity)
+
+
 @mutant("13.1", stage="edges", says="you keep the beginning")
 def block_cut_to_fit(capacity, calls):
     def write(unread, block, capacity):
@@ -81,7 +104,8 @@ def waits_for_enough(capacity, calls):
 
 @mutant("13.1", stage="edges", says="You fill up with zeros")
 def always_as_many(capacity, calls):
-    return queued(capacity, calls, rightly_written, lambda unread, n: (unread[:n] + [0] * (n - len(unread)), unread[n:]))
+    return queued(capacity, calls, rightly_written, lambda unread, n:
+                  (unread[:n] + [0] * (n - len(unread)), unread[n:]))
 
 
 @mutant("13.1", stage="edges", says="What can still be read counts as dropped")
@@ -290,10 +314,9 @@ def without_s2(block, sos, state=None):
 @mutant("13.2", stage="edges", says="Your sections stand side by side")
 def parallel(block, sos, state=None):
     y, rows = np.zeros(len(block)), []
-    for i, one in enumerate(sos):
+    for i in range(len(sos)):
         part, row = filtered(block, sos[i : i + 1], None if state is None else state[i : i + 1])
         y, rows = y + part, [*rows, row[0]]
-        del one
     return y, np.array(rows)
 
 
@@ -306,6 +329,28 @@ def outputs_remembered(block, sos, state=None):
 @mutant("13.2", stage="edges", says="as if the first sample had always been there")
 def settled_at_each_block(block, sos, state=None):
     return filtered(block, sos, signal.sosfilt_zi(sos) * block[0] if len(block) else state)
+
+
+@mutant("13.2", stage="edges", says="Nothing is fed back")
+def moving_average(block, sos, state=None):
+    y = np.array(block, float)
+    state = np.zeros((len(sos), 2)) if state is None else state.copy()
+    for (b0, b1, b2, *_), s in zip(sos, state, strict=True):
+        for n, x in enumerate(y):
+            y[n], s[0], s[1] = b0 * x + s[0], b1 * x + s[1], b2 * x
+    return y, state
+
+
+@mutant("13.2", stage="edges", says="direct form II")
+def delay_line_within(block, sos, state=None):
+    y = np.array(block, float)
+    state = np.zeros((len(sos), 2)) if state is None else state.copy()
+    for (b0, b1, b2, _, a1, a2), s in zip(sos, state, strict=True):
+        for n, x in enumerate(y):
+            w = x - a1 * s[0] - a2 * s[1]
+            y[n] = b0 * w + b1 * s[0] + b2 * s[1]
+            s[0], s[1] = w, s[0]
+    return y, state
 
 
 @mutant("13.2", stage="edges", says="For an empty block, it stopped with")
@@ -529,8 +574,8 @@ def phases_as_they_were(block, change, n_fft, state=None):
 
 
 def events(cost, block, capacity, shed, *, full=lambda waiting, k: waiting.popleft(), take=lambda waiting:
-           waiting.popleft(), worker_first=False, goes_past=lambda behind, shed: behind >= shed, in_time=lambda k, begun, end,
-           block: end <= (k + 2) * block, busy_counts=False):
+           waiting.popleft(), worker_first=False, goes_past=lambda behind, shed: behind >= shed, busy_counts=False,
+           in_time=lambda k, begun, end, block: end <= (k + 2) * block):
     """By a heap of events: (time, order, what)."""
     n = len(cost)
     fate, done, waiting, busy = ["dropped"] * n, np.full(n, -1), deque(), False
@@ -654,6 +699,51 @@ def from_zero(cost, block, capacity, shed):
     return fate, done
 
 
+@mutant("13.4", stage="edges", says="Your worker looks only when a block comes")
+def once_a_block(cost, block, capacity, shed):
+    n = len(cost)
+    fate, done, waiting, free = ["dropped"] * n, np.full(n, -1), deque(), 0
+    for k in range(4 * n + int(sum(cost)) // block):
+        now = (k + 1) * block
+        if k < n:
+            waiting.append(k)
+            if len(waiting) > capacity:
+                waiting.popleft()
+        while waiting and free <= now:
+            one = waiting.popleft()
+            if len(waiting) >= shed:
+                fate[one], done[one] = "shed", now
+            else:
+                free = now + int(cost[one])
+                fate[one], done[one] = "in time" if free <= (one + 2) * block else "late", free
+    return fate, done
+
+
+@mutant("13.4", stage="edges", says="You shed when a block comes")
+def shed_by_the_writer(cost, block, capacity, shed):
+    n = len(cost)
+    fate, done, waiting, free = ["dropped"] * n, np.full(n, -1), deque(), 0
+    for k in range(n + 1):
+        now = (k + 1) * block if k < n else math.inf
+        while waiting and free < now:
+            one = waiting.popleft()
+            free = max(free, (one + 1) * block) + int(cost[one])
+            fate[one], done[one] = "in time" if free <= (one + 2) * block else "late", free
+        waiting.append(k)
+        if k < n and len(waiting) > shed:
+            one = waiting.popleft()
+            fate[one], done[one] = "shed", now
+        elif len(waiting) > capacity:
+            waiting.popleft()
+    return fate, done
+
+
+@mutant("13.4", stage="edges", says="When is a block done that goes past")
+def past_has_no_time(cost, block, capacity, shed):
+    fate, done = events(cost, block, capacity, shed)
+    return fate, np.where(np.array(fate) == "shed", -1, done)
+
+
 @mutant("13.4", stage="edges", says="Whoever still waits when the last block comes is forgotten")
 def ends_with_the_sound(cost, block, capacity, shed):
     n = len(cost)
@@ -751,6 +841,33 @@ def convolved_same(p, width, threshold, refractory):
     return heard(means(late, width)[width // 2 :], threshold, refractory)
 
 
+@mutant("13.5", stage="edges", says="Your window begins at step t")
+def windows_by_their_beginning(p, width, threshold, refractory):
+    if len(p) < width:
+        return np.zeros((0, 2), int)
+    return heard(np.lib.stride_tricks.sliding_window_view(p, width, axis=0).mean(axis=-1), threshold, refractory)
+
+
+@mutant("13.5", stage="reference", says="You take the median")
+def median(p, width, threshold, refractory):
+    before = np.concatenate([np.zeros((width - 1, p.shape[1])), p])
+    return heard(np.array([np.median(before[t : t + width], axis=0) for t in range(len(p))]), threshold, refractory)
+
+
+@mutant("13.5", stage="reference", says="After a report you forget all votes")
+def votes_cleared(p, width, threshold, refractory):
+    votes, found, last = deque(maxlen=width), [], -math.inf
+    for t, row in enumerate(p):
+        votes.append(row)
+        mean = np.sum(votes, axis=0) / width
+        c = int(np.argmax(mean))
+        if c != p.shape[1] - 1 and mean[c] >= threshold and t - last > refractory:
+            found.append((t, c))
+            votes.clear()
+            last = t
+    return np.array(found, int).reshape(-1, 2)
+
+
 @mutant("13.5", stage="edges", says="You count which class was highest")
 def hard_votes(p, width, threshold, refractory):
     return heard(means((p == p.max(axis=1, keepdims=True)).astype(float), width), threshold, refractory)
@@ -788,7 +905,7 @@ def counted_from_one(p, width, threshold, refractory):
     return heard(means(p, width), threshold, refractory + 1)
 
 
-@mutant("13.5", stage="edges", says="Who is silenced begins the silence anew")
+@mutant("13.5", stage="edges", says="While a word is seen without a break")
 def retriggered(p, width, threshold, refractory):
     m, found, last = means(p, width), [], -math.inf
     for t, row in enumerate(m):
@@ -917,7 +1034,8 @@ def numpys_own(blocks, seconds, window, hop, delays, sr, budget):
 
 @mutant("13.6", stage="reference", says="by which of its methods")
 def next_slower_call(blocks, seconds, window, hop, delays, sr, budget):
-    return chain(blocks, seconds, window, hop, delays, sr, budget, work=np.percentile(seconds, 99, axis=1, method="higher"))
+    work = np.percentile(seconds, 99, axis=1, method="higher")
+    return chain(blocks, seconds, window, hop, delays, sr, budget, work=work)
 
 
 @mutant("13.6", stage="edges", says="You do not ask whether it keeps up")
@@ -925,10 +1043,23 @@ def for_ever_behind(blocks, seconds, window, hop, delays, sr, budget):
     return chain(blocks, seconds, window, hop, delays, sr, budget, able=lambda work, blocks, sr: work >= 0)
 
 
+@mutant("13.6", stage="edges", says="You ask whether it keeps up on average")
+def mean_against_the_block(blocks, seconds, window, hop, delays, sr, budget):
+    return chain(blocks, seconds, window, hop, delays, sr, budget, able=lambda work, blocks, sr: seconds.mean(axis=1) <=
+                 blocks / sr)
+
+
+@mutant("13.6", stage="edges", says="Which of those that keep the budget is wanted")
+def the_last_of_the_list(blocks, seconds, window, hop, delays, sr, budget):
+    late, _ = chain(blocks, seconds, window, hop, delays, sr, budget)
+    fits = [int(b) for b, one in zip(blocks, late, strict=True) if one <= budget]
+    return late, fits[-1] if fits else None
+
+
 @mutant("13.6", stage="edges", says="The time of the work is missing")
 def a_fast_computer(blocks, seconds, window, hop, delays, sr, budget):
-    return chain(blocks, seconds, window, hop, delays, sr, budget, work=np.zeros(len(blocks)), able=lambda work, blocks, sr:
-                 nearest_rank(seconds) <= blocks / sr)
+    return chain(blocks, seconds, window, hop, delays, sr, budget, work=np.zeros(len(blocks)), able=lambda work, blocks,
+                 sr: nearest_rank(seconds) <= blocks / sr)
 
 
 @mutant("13.6", stage="edges", says="You choose the block that is earliest")
