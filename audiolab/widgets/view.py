@@ -89,6 +89,8 @@ class LiveView(LiveInput):
                                  f"sr={processor.sr}.")
         self._desk = threading.Lock()                       # who computes holds it
         super().__init__(sr, seconds)
+        # The first call of a session is slow, and must not be one that somebody waits for.
+        Course(sr, sr, 0.0, dict(self._processors)).step(np.zeros(round(BLOCK * sr), np.float32), last=True)
         bands = len(stream.LogMel(sr).bank)
         rows = [{"name": f"{name} kHz", "place": (row + 0.5) / bands} for row, name in _kilohertz(sr, bands).items()]
         self.drawn = {"bands": bands, "rows": rows, "low": LOW, "high": HIGH, "colours": _colours(), "rate": sr,

@@ -66,8 +66,8 @@ def spoken_to(chromium, tmp_path_factory):
 @pytest.fixture(scope="session")
 def told(chromium, tmp_path_factory):
     """A browser whose microphone hears a voice that says DIGITS in noise, at 10 dB."""
-    said = [np.pad(preprocess.resample(*corpora.speech.say(digit, "en-us", rate=150), 48000), 24000) for digit in DIGITS]
-    voice = np.concatenate(said)
+    said = [preprocess.resample(*corpora.speech.say(digit, rate=150), 48000) for digit in DIGITS]
+    voice = np.concatenate([np.pad(y, 24000) for y in said])            # a second between two
     voice *= 0.05 / np.sqrt(np.mean(voice**2))
     noise = synth.noise("pink", len(voice) / 48000, 48000, np.random.default_rng(0), rms=0.05 / np.sqrt(10))
     file = tmp_path_factory.mktemp("digits") / "digits.wav"

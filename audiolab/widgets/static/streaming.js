@@ -33,7 +33,8 @@ function listen({ model, el, name, hint, parts, begins, takes, hears = () => {},
   }
   function show() {
     button.dataset.on = Boolean(microphone);
-    button.textContent = microphone ? "Stop" : "Start";
+    const does = microphone ? "Stop" : "Start";
+    if (button.textContent !== does) button.textContent = does;     // or the page is laid out anew with each block
     button.setAttribute("aria-disabled", opening);          // a disabled button would lose the keyboard
     clock.textContent = sent ? `${(sent * model.get("block")).toFixed(0)} s. ${count()}` : "";
   }

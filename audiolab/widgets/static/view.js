@@ -5,6 +5,7 @@ const SPAN = 8;                                             // seconds that are 
 const STEP = 0.01;                                          // seconds from column to column
 const COLUMNS = Math.round(SPAN / STEP);
 const RECENT = 10_000;                                      // milliseconds that the meter looks back on
+const PACE = 30;                                            // milliseconds from frame to frame, where nothing new came
 const CLOSE = 0.7;                                          // seconds: words nearer than that stand one above the other
 const PARTS = ["filling a block", "way there and back", "waiting in the kernel", "computing", "drawing"];
 const SCALES = [100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000];      // milliseconds that the bar is long
@@ -71,7 +72,7 @@ function tie() {
 
 // The last seconds of a spectrogram: a tape that goes round, a pixel for each value, and a canvas that shows it scrolled.
 function spectrogram(label, bands, colours) {
-  const canvas = element("canvas", { width: 2 * COLUMNS, height: 2 * bands, role: "img" });
+  const canvas = element("canvas", { width: COLUMNS, height: bands, role: "img" });
   canvas.setAttribute("aria-label", label);
   const tape = element("canvas", { width: COLUMNS, height: bands });
   const [context, ink] = [canvas, tape].map((it) => it.getContext("2d"));
@@ -168,6 +169,8 @@ function render({ model, el }) {
   // Hertz at the left, seconds below, words above, and the scale of the colours.
   const scene = element("div", { className: "al-scene" });
   const spoken = element("div", { className: "al-words", ariaHidden: "true" });
+  const strip = element("div", {});                         // as long as the stream: it moves, and the words on it
+  spoken.append(strip);
   const seconds = element("div", { className: "al-seconds", ariaHidden: "true" });
   const ticks = Array.from({ length: SPAN / 2 + 1 }, (_, i) => {
     const tick = element("span", {});
@@ -196,7 +199,7 @@ function render({ model, el }) {
   const [from, to] = [low, high].map((level) => `${level}`.replace("-", "\u2212"));
   key.append(element("span", { textContent: `${from} dB` }), ramp, element("span", { textContent: `${to} dB (mel power)` }));
 
-  const parts = [scene, key, meters.el];
+  const below = [scene, key, meters.el];
   const hear = element("input", { type: "checkbox" });
   const heard = element("span", { className: "al-heard" });
   if (cleans) {
@@ -204,21 +207,24 @@ function render({ model, el }) {
     label.append(hear, "Hear the denoised sound (use headphones)");
     const row = element("div", { className: "al-row" });
     row.append(label, heard);
-    parts.push(row);
+    below.push(row);
   }
 
   let tied, zero = null;                                    // the page's time of second 0 of the stream
   let words = [], blocks, undrawn = [], drawn, deepest, shed = 0, player = null, played;
-  let until = 0, going = false, shown = 0;                  // when the stream ended; whether frames are drawn
+  let until = 0, going = false, moved = 0, shown = 0;       // when the stream ended; whether frames are drawn, and when
 
   function begins() {
     [tied, zero, until] = [tie(), null, Infinity];
     [words, blocks, undrawn, drawn] = [[], new Map(), [], []];
     [deepest, shed, played] = [0, 0, null];
-    spoken.replaceChildren();
+    strip.replaceChildren();
     pictures.forEach(({ reset }) => reset());
     meters.reset();
     sound();
+    wake();
+  }
+  function wake() {
     if (!going) requestAnimationFrame(show);
     going = true;
   }
@@ -228,36 +234,42 @@ function render({ model, el }) {
     const offset = tied(at + long, now, microphone.latency);
     zero = offset + 1000 * (at - number * long);
     blocks.set(number, { captured: offset + 1000 * at, filling: 1000 * long });
-    const along = { drawn, ...(played && { played }) };
-    drawn = [];
+    const along = { drawn, played };                        // to the kernel, for its report
+    [drawn, played] = [[], null];
     return along;
   }
 
   function hears(message, buffers) {
     if (message.do !== "columns") return;
     const came = performance.now();
-    message.rows.forEach(([row, at], i) => pictures[row].add(at, new Uint8Array(buffers[i].buffer, buffers[i].byteOffset, buffers[i].byteLength)));
+    message.rows.forEach(([row, at], i) => {
+      const { buffer, byteOffset, byteLength } = buffers[i];
+      pictures[row].add(at, new Uint8Array(buffer, byteOffset, byteLength));
+    });
     message.numbers.forEach((number, i) => {
       const block = blocks.get(number);
       for (const old of blocks.keys()) if (old <= number) blocks.delete(old);         // also those that were left out
-      if (block) undrawn.push({ ...block, came, waited: message.waited[i], compute: message.compute });
+      if (block && !document.hidden) undrawn.push({ ...block, came, waited: message.waited[i], compute: message.compute });
     });
     deepest = Math.max(deepest, message.numbers.length);
     shed = message.shed;
     meters.queue.textContent = `Blocks in the kernel's queue: ${message.numbers.length}, at most ${deepest}. `
       + `Left out: ${shed || "none"}.`;
     for (const [word, at, p] of message.words) write(word, at, p);
-    if (message.sound !== null) player?.play(floats(buffers.at(-1)), message.sound);
+    wake();                                                 // it may come long after stop
+    if (message.sound === null || !player) return;
+    const { buffer, byteOffset, byteLength } = buffers.at(-1);
+    player.play(new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength)), message.sound);
   }
-  const floats = ({ buffer, byteOffset, byteLength }) => new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength));
 
   function write(word, at, p) {
     const last = words.at(-1);
     const mark = element("span", { textContent: word, title: `${word}, p = ${p.toFixed(2)}` });
     const high = Boolean(last) && at - last.at < CLOSE && !last.high;
     mark.classList.toggle("al-high", high);
+    mark.style.left = `${100 * at / SPAN}%`;
     words.push({ at, mark, high });
-    spoken.append(mark);
+    strip.append(mark);
     live.remark(`Heard \u201c${word}\u201d at ${at.toFixed(1)} s.`);
   }
 
@@ -271,27 +283,32 @@ function render({ model, el }) {
 
   function show() {
     const now = performance.now(), second = zero === null ? 0 : (Math.min(now, until) - zero) / 1000;
+    going = now < until + 1000;                             // what is still on its way is drawn, too
+    if (going) requestAnimationFrame(show);
+    if (!undrawn.length && now - moved < PACE) return;
+    moved = now;
     const left = calm.matches ? SPAN * Math.floor(second / SPAN) : second - SPAN;      // a page, or what scrolls by
     pictures.forEach(({ draw }) => draw(left));
     words = words.filter(({ at, mark }) => at >= left || mark.remove());
-    words.forEach(({ at, mark }) => (mark.style.left = `${100 * (at - left) / SPAN}%`));
+    strip.style.transform = `translateX(${-100 * left / SPAN}%)`;
     label(left);
     const done = performance.now();
-    for (const { captured, filling, came, waited, compute } of document.hidden ? [] : undrawn) {
+    for (const { captured, filling, came, waited, compute } of undrawn) {
       const parts = [filling, Math.max(0, came - captured - filling - waited - compute), waited, compute, done - came];
       meters.add(done, parts);
       drawn.push(parts);
     }
     undrawn = [];
     if (done - shown > 250) meters.show(shown = done);
-    going = now < until + 1000;                             // what is still on its way is drawn, too
-    if (going) requestAnimationFrame(show);
   }
 
   // The player is opened by start or by the tick in the box, which are gestures: browsers let no page sound without one.
   async function sound() {
-    if (!model.get("hear") || until < Infinity) return silence();
-    if (player) return;
+    if (!model.get("hear")) {
+      silence();
+      heard.textContent = "";
+    }
+    if (!model.get("hear") || until < Infinity || player) return;
     const mine = player = { play() {}, close() {} };        // until it is open
     heard.textContent = "Opening the headphones.";
     try {
@@ -306,7 +323,6 @@ function render({ model, el }) {
   function silence() {
     player?.close();
     player = played = null;
-    heard.textContent = "";
   }
   function reported({ at, underruns, skipped, latency }) {
     if (at === null || !player) return;
@@ -319,6 +335,8 @@ function render({ model, el }) {
     until = Math.min(until, performance.now());
     silence();
   }
+  const forget = () => (undrawn = []);                      // out of sight nothing is drawn, so that nothing is late
+  document.addEventListener("visibilitychange", forget);
   const follow = () => {
     hear.checked = model.get("hear");
     sound();
@@ -330,13 +348,14 @@ function render({ model, el }) {
   model.on("change:hear", follow);
   hear.checked = model.get("hear");
   const live = listen({
-    model, el, name: "Live spectrogram", parts, begins, takes, hears, ends,
+    model, el, name: "Live spectrogram", parts: below, begins, takes, hears, ends,
     trouble: () => (shed ? "Blocks were left out: the kernel is slower than the sound." : ""),
     hint: `Press start and speak: ${spots ? "the picture and the words" : "the picture"} come from the kernel as you speak, until you press stop.`,
   });
   label(0);
 
   return () => {
+    document.removeEventListener("visibilitychange", forget);
     model.off("change:hear", follow);
     live.close();
   };
