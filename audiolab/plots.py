@@ -379,6 +379,36 @@ def panels(x, rows, *, x_label, marks=(), spans=(), title="", alt=""):
     _display(figure, title, alt)
 
 
+def stacked(parts, *, x_label, marks=None, title="", alt=""):
+    """What a sum is made of: a bar for each row, its parts one after the other.
+
+    Parameters
+    ----------
+    parts : pandas.DataFrame
+        A bar for each row, a part for each column, none negative.
+    x_label : str
+        With a unit.
+    marks : dict of str to float, optional
+        Values that a sum is held against: a dotted line each, with its name.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/13_real_time.ipynb, "How late is too late?"
+    """
+    figure, (axis,) = _figure(1, 1, height=1.3 + 0.42 * len(parts))
+    rows, values = np.arange(len(parts)), parts.to_numpy(dtype=float)
+    begin = np.cumsum(values, axis=1) - values
+    for i, name in enumerate(parts.columns):
+        axis.barh(rows, values[:, i], left=begin[:, i], height=0.6, color=COLORS[i % len(COLORS)], label=name)
+    for name, at in (marks or {}).items():
+        axis.axvline(at, color="black", linestyle=":")
+        axis.text(at, len(rows) - 0.45, f" {name}", fontsize=8, va="top")
+    axis.set_yticks(rows, list(parts.index))
+    axis.set(xlabel=x_label, ylim=(len(rows) - 0.2, -0.5), axisbelow=True)
+    _legend(axis)
+    _display(figure, title, alt)
+
+
 def polar(azimuths, curves, *, title="", alt="", floor=-30.0):
     """Decibels over directions, seen from above: what a loudspeaker sends out, or an array of microphones hears.
 

@@ -4,6 +4,7 @@ A clip has two channels, as in `mixtures`: the voice, and the noise, both equall
 the SNR that is asked about.
 """
 
+import functools
 import re
 
 import numpy as np
@@ -103,21 +104,24 @@ def _speech(row, rng):
 
 def _text(row, rng):
     """The next utterance: one to four digits, one to three words, or a sentence."""
-    sentences, words = (_without_digits(texts) for texts in (speech.shared_prompts()[row["split"]], _vocabulary()))
+    sentences, words = _texts(row["split"])
     kind = rng.choice(3, p=(0.6, 0.25, 0.15) if row["digits"] else (0.0, 0.5, 0.5))
     if kind == 2:
         return str(rng.choice(sentences))
     return " ".join(rng.choice(*((speech.DIGITS, rng.integers(1, 5)) if kind == 0 else (words, rng.integers(1, 4)))))
 
 
-def _vocabulary():
-    """Words to be said singly: those of the prompts, and the commands."""
-    said = re.findall(r"[a-z]{2,}", " ".join(speech.prompts()).lower().replace("'s", ""))
-    return sorted({*said, *speech.COMMANDS} - {*ALIKE})
+@functools.cache
+def _texts(split):
+    """Sentences of a split without digits, and words to be said singly; for training more of both."""
+    more = speech.texts_to_read() if split == "train" else ()
+    sentences = [text for text in (*speech.shared_prompts()[split], *more) if not {*speech.DIGITS} & {*_words(text)}]
+    words = {word for text in (*speech.prompts(), *more) for word in _words(text)}
+    return sentences, sorted({*words, *speech.COMMANDS} - {*speech.DIGITS, *ALIKE})
 
 
-def _without_digits(texts):
-    return [text for text in texts if not set(speech.DIGITS) & set(re.findall("[a-z]+", text.lower()))]
+def _words(text):
+    return re.findall(r"[a-z]{2,}", text.lower().replace("'s", ""))
 
 
 def _noise(row, n, rng):

@@ -84,14 +84,14 @@ class Vote:
 
     def __call__(self, p):
         """Take in the next posteriors, shape [decisions >= 0, classes]; give the words that they report, a list."""
-        known = np.concatenate([self.recent, np.reshape(p, (-1, len(self.labels)))])
-        self.recent, found = known[len(known) - self.smooth + 1 :], []
-        for start in range(len(known) - self.smooth + 1):
-            mean = known[start : start + self.smooth].mean(axis=0)
-            best = int(mean[:-1].argmax())
-            if mean[best] >= self.threshold and self.decisions - self.last >= self.rest:
-                found.append(Word(self.labels[best], round(self.lead + self.decisions * self.hop, 6),
-                                  round(float(mean[best]), 4)))
-                self.last = self.decisions
-            self.decisions += 1
+        p = np.reshape(p, (-1, len(self.labels)))
+        known, found = np.concatenate([self.recent, p]), []
+        self.recent = known[len(p) :]
+        mean = sum(known[i : i + len(p)] for i in range(self.smooth)) / self.smooth     # of the last few, at each
+        for i in np.flatnonzero(mean[:, :-1].max(axis=1, initial=0) >= self.threshold):
+            if self.decisions + i - self.last >= self.rest:
+                best, self.last = mean[i, :-1].argmax(), self.decisions + i
+                found.append(Word(self.labels[best], round(float(self.lead + self.last * self.hop), 6),
+                                  round(float(mean[i, best]), 4)))
+        self.decisions += len(p)
         return found

@@ -26,12 +26,12 @@ WINDOW, STEP = 80, 4            # columns of 10 ms: what the network sees, and f
 HOP = 0.01 * STEP               # s
 LEAD = ((STEP - 1) * 160 + 256) / SR            # s, of sound that the first decision needs
 LABELS = (*speech.DIGITS, "other")
-SAID = (0.0, 0.2)               # s after a digit's end in which a window is to name it
-UNCLEAR = (-0.1, 0.32)          # … and in which, outside of `SAID`, it may answer as it likes
+SAID = (0.1, 0.32)              # s after a digit's end in which a window is to name it
+UNCLEAR = (-0.1, 0.42)          # … and in which, outside of `SAID`, it may answer as it likes
 LATE = 0.6                      # s after its end by which a digit must have been reported
 SNRS = (np.inf, 10, 5, 0)       # dB, of the tests
 GRID = 16                       # columns from one training window to the next
-OFTEN = 3                       # times as often as others come windows that are to name a digit
+OFTEN = 2                       # times as often as others come windows that are to name a digit
 LOUDER = 4.0                    # the pictures' signals, by which they can be turned down without raising a floor
 DECIBEL = np.log(10) / 10       # in units of a log-mel
 MOST = 6.0                      # false alarms per hour of the validation streams at 10 dB
@@ -170,7 +170,7 @@ def cut(pictures, at, columns):
 
 RECIPES = {
     "spotter-dscnn-streams": Spotting(
-        "spots ten spoken digits in a stream", models.DSCNNSpotter, 5, heard,
+        "spots ten spoken digits in a stream", models.DSCNNSpotter, 8, heard,
         fit=dict(lr=3e-3, batch_size=32, weight_decay=0.01)),
 }
 
