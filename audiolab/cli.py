@@ -75,6 +75,7 @@ def _parser():
         (_pipeline_new, "new", "write a plan with all settings"),
         (_pipeline_run, "run", "follow a plan; what is done already is kept"),
         (_pipeline_show, "show", "the report card of what is done"),
+        (_pipeline_compare, "compare", "what another plan is worth, about the same clips"),
         (_pipeline_listen, "listen", "list the alerts in a recording of any length"),
         (_pipeline_serve, "serve", "answer recordings that are sent to this machine"),
         (_pipeline_clear, "clear", "remove what the runs of a plan have kept"),
@@ -84,8 +85,12 @@ def _parser():
         one.set_defaults(run=_piped, work=run)
         if name == "run":
             one.add_argument("--until", metavar="stage", help="the last stage to do")
+        if name == "compare":
+            one.add_argument("other", help="of the plan after a change, such as changed.yaml")
         if name == "listen":
             one.add_argument("sound", help="a recording, such as evening.wav")
+            one.add_argument("--events", metavar="table", help="count against what really sounded: a table in CSV, "
+                             "with the columns onset and offset, in seconds")
         if name == "serve":
             one.add_argument("--port", type=int, default=0, help="any that is free when not given")
     data = commands.add_parser("data", help="list, make, fetch, check corpora").add_subparsers(
@@ -274,14 +279,28 @@ def _pipeline_show(arguments):
     return 0 if done.ok and not done.missing else 1
 
 
+def _pipeline_compare(arguments):
+    from . import pipeline
+
+    gain, low, high, p = pipeline.compared(arguments.file, arguments.other)
+    print(f"macro-F1 {gain:+.3f}, 95 % interval {low:+.3f} to {high:+.3f}, McNemar's p {p:.3f}.")
+    return 0
+
+
 def _pipeline_listen(arguments):
+    from .audio import info
+    from .pipeline import listen
     from .pipeline.serve import Detector
 
     detector = Detector(arguments.file)
+    events = None if arguments.events is None else listen.events(arguments.events)
     found = detector.alerts(arguments.sound)
     for first, last, most in found:
         print(f"{first:8.1f} s to {last:8.1f} s  {detector.labels[0]} {most:.2f}")
     print(f"{len(found)} alerts from a probability of {detector.plan.threshold:g} on (threshold in {arguments.file}).")
+    if events is not None:
+        print(listen.account([one[:2] for one in found], events, detector.plan.seconds,
+                             info(arguments.sound).duration))
     return 0
 
 

@@ -379,6 +379,36 @@ def panels(x, rows, *, x_label, marks=(), spans=(), title="", alt=""):
     _display(figure, title, alt)
 
 
+def stacked(parts, *, x_label, marks=None, title="", alt=""):
+    """What a sum is made of: a bar for each row, its parts one after the other.
+
+    Parameters
+    ----------
+    parts : pandas.DataFrame
+        A bar for each row, a part for each column, none negative.
+    x_label : str
+        With a unit.
+    marks : dict of str to float, optional
+        Values that a sum is held against: a dotted line each, with its name.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/13_real_time.ipynb, "How late is too late?"
+    """
+    figure, (axis,) = _figure(1, 1, height=1.3 + 0.42 * len(parts))
+    rows, values = np.arange(len(parts)), parts.to_numpy(dtype=float)
+    begin = np.cumsum(values, axis=1) - values
+    for i, name in enumerate(parts.columns):
+        axis.barh(rows, values[:, i], left=begin[:, i], height=0.6, color=COLORS[i % len(COLORS)], label=name)
+    for name, at in (marks or {}).items():
+        axis.axvline(at, color="black", linestyle=":")
+        axis.text(at, len(rows) - 0.45, f" {name}", fontsize=8, va="top")
+    axis.set_yticks(rows, list(parts.index))
+    axis.set(xlabel=x_label, ylim=(len(rows) - 0.2, -0.5), axisbelow=True)
+    _legend(axis)
+    _display(figure, title, alt)
+
+
 def polar(azimuths, curves, *, title="", alt="", floor=-30.0):
     """Decibels over directions, seen from above: what a loudspeaker sends out, or an array of microphones hears.
 
@@ -444,7 +474,7 @@ def matrices(pictures, *, x_label, y_label, title="", alt="", step=1.0, label=No
     _display(figure, title, alt)
 
 
-def attributions(logmel, maps, *, step=0.01, rows=None, marks=(), title="", alt=""):
+def attributions(logmel, maps, *, step=0.01, start=0.0, rows=None, marks=(), title="", alt=""):
     """What spoke for a class, in red, and against it, in blue, over the log-mel in grey; several maps side by side.
 
     Parameters
@@ -453,12 +483,12 @@ def attributions(logmel, maps, *, step=0.01, rows=None, marks=(), title="", alt=
         Loud is dark.
     maps : dict of str to np.ndarray, shape [mel, time]
         Of `audiolab.explain`. Each has its own scale, which ends at the 99th percentile of its absolute values.
-    step : float
-        Seconds per frame.
+    step, start : float
+        Seconds per frame, and of the first one in its clip.
     rows : dict of int to str, optional
         Kilohertz of some mel channels; without it they are numbered.
     marks : sequence of float
-        Seconds at which the event begins and ends: a thin line each.
+        Seconds of the clip at which the event begins and ends: a thin line each.
     title, alt : str
         What to see, and the same in words.
 
@@ -468,7 +498,7 @@ def attributions(logmel, maps, *, step=0.01, rows=None, marks=(), title="", alt=
 
     figure, axes = _figure(1, len(maps), height=2.6, sharey=True)
     place = {"aspect": "auto", "origin": "lower", "interpolation": "nearest",
-             "extent": (0, logmel.shape[1] * step, -0.5, len(logmel) - 0.5)}
+             "extent": (start, start + logmel.shape[1] * step, -0.5, len(logmel) - 0.5)}
     low, high, colours = logmel.min(), logmel.max(), matplotlib.colormaps["bwr"].resampled(7)
     for axis, (name, a) in zip(axes, maps.items(), strict=True):
         share = np.round(3 * np.clip(a / (np.quantile(np.abs(a), 0.99) or 1), -1, 1)) / 3       # few colours: see `png`
@@ -489,6 +519,8 @@ def attributions(logmel, maps, *, step=0.01, rows=None, marks=(), title="", alt=
 def intervals(values, means, low, high, *, x_label, title="", alt="", x_range=None):
     """A row for each name: single values as faint dots, their mean as a large one, its interval as a bar.
 
+    Of dots with the same value each lies a little above the last, or they would look like one.
+
     Parameters
     ----------
     values : dict of str to array_like
@@ -507,7 +539,8 @@ def intervals(values, means, low, high, *, x_label, title="", alt="", x_range=No
     figure, (axis,) = _figure(1, 1, height=0.9 + 0.34 * len(values))
     rows = np.arange(len(values))
     for row, single in zip(rows, values.values(), strict=True):
-        axis.plot(single, np.full(len(single), row), "o", color=ORANGE, alpha=0.4, markersize=4)
+        again = np.array([list(single[:i]).count(value) for i, value in enumerate(single)])
+        axis.plot(single, row - 0.4 * again / max(len(single), 1), "o", color=ORANGE, alpha=0.4, markersize=4)
     axis.hlines(rows, low, high, color=BLUE, linewidth=3)
     axis.plot(means, rows, "o", color=BLUE, markersize=8)
     axis.set_yticks(rows, list(values))

@@ -6,9 +6,11 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -405,6 +407,17 @@ def test_html_says_nothing_by_colour_alone():
 
 
 # -- the worker --------------------------------------------------------------------------------------
+
+
+def test_a_frame_between_two_lines_is_looked_at_again(tmp_path, monkeypatch):
+    main, over = threading.main_thread().ident, threading.Event()
+    code = SimpleNamespace(co_filename="answer.py")
+    frames = iter([SimpleNamespace(f_code=code, f_lineno=None, f_back=None),
+                   SimpleNamespace(f_code=code, f_lineno=7, f_back=None)])
+    monkeypatch.setattr(worker.sys, "_current_frames", lambda: {main: next(frames)})
+    monkeypatch.setattr(worker.Path, "write_text", lambda path, text, _: (over.set(), path.write_bytes(text.encode())))
+    worker._write_line(tmp_path / "line", 0.0, [time.monotonic()], over)
+    assert worker._line(tmp_path / "line") == ("answer.py", 7, "")
 
 
 def test_the_process_stays_warm_and_comes_back_after_a_kill():

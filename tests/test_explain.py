@@ -415,6 +415,15 @@ def test_the_figure_shows_for_in_red_and_against_in_blue_over_grey(shown):
     assert picture["text/plain"] == "in words" and len(picture["image/png"]) < 80_000
 
 
+def test_a_piece_of_a_clip_is_drawn_at_its_time_in_the_clip(monkeypatch):
+    figures = []
+    monkeypatch.setattr(plots, "_display", lambda figure, title, alt: figures.append(figure))
+    plots.attributions(np.random.default_rng(0).normal(size=(64, 100)), {"a": np.eye(64, 100)}, start=1.5, marks=(2.1,))
+    axis = figures[0].axes[0]
+    assert [picture.get_extent()[:2] for picture in axis.images] == [[1.5, 2.5]] * 2
+    assert list(axis.lines[0].get_xdata()) == [2.1, 2.1]
+
+
 def test_lines_are_drawn_over_names_of_layers(monkeypatch):
     figures = []
     monkeypatch.setattr(plots, "_display", lambda figure, title, alt: figures.append(figure))

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import pickle
@@ -111,6 +112,48 @@ def test_one_sound_in_two_files_is_found(own, tmp_path):
             audio.save(tmp_path / "clips" / label / f"twin-{i}.wav", gain * y, SR)
     done = pipeline.run(own, until="split")["split"]
     assert not done.ok and done["twins"] > 0 and "lies in another fold: are they one take?" in done.notes[0]
+
+
+def test_cleaning_is_kept_only_if_interval_and_test_agree(own, tmp_path, monkeypatch):
+    tones(tmp_path / "clips", n=8)
+    wrong = {}
+
+    def answered(plan, x, y, *_):
+        said = torch.nn.functional.one_hot(y, 2).numpy().astype(np.float32)
+        said[: wrong["n"]] = said[: wrong["n"], ::-1]           # of the first network; the second errs nowhere
+        wrong["n"] = 0
+        return said, [], None
+
+    monkeypatch.setattr("audiolab.pipeline.folds.cross_validated", answered)
+    for n, used in ((5, False), (6, True)):                     # as many coins fall alike: p is 1/16, and 1/32
+        wrong["n"] = n
+        done = pipeline.run(own | {"name": f"own-{n}", "denoise": "measure"}, until="denoise")["denoise"]
+        assert done["low"] > 0 and done["used"] == used and done["p"] == 2**-(n - 1)
+
+
+def test_two_runs_are_compared_about_the_same_clips(own, tmp_path, capsys):
+    rows = [f"{label}/{i}.wav,{label},{label}{i // 2}" for label in ("high", "low") for i in range(4)]
+    (tmp_path / "clips" / "clips.csv").write_text("\n".join(["path,label,group", *rows]) + "\n")
+    changed = own | {"name": "changed", "positive": "low", "epochs": 3}
+    with pytest.raises(PlanError, match="The run 'own' is not done"):
+        pipeline.compared(own, changed)
+    done = [pipeline.run(plan, until="evaluate") for plan in (own, changed)]
+    gain, low, high, p = pipeline.compared(own, changed)
+    scores = [found["evaluate"]["macro_f1"] for found in done]
+    assert gain == pytest.approx(scores[1] - scores[0]) and low <= gain <= high and 0 < p <= 1
+    assert pipeline.compared(own, own) == (0, 0, 0, 1)
+    files = []
+    for plan in (own, changed):
+        files.append(str(tmp_path / f"{plan['name']}.yaml"))
+        Path(files[-1]).write_text("".join(f"{name}: {value}\n" for name, value in plan.items()))
+    assert cli.main(["pipeline", "compare", *files]) == 0
+    assert f"macro-F1 {gain:+.3f}, 95 % interval" in capsys.readouterr().out
+    audio.save(tmp_path / "clips" / "low" / "0.wav", 0.2 * synth.tone(250, 0.6, SR), SR)
+    pipeline.run(own, until="evaluate")
+    other = {**own, "name": "other", "corpus": str(tones(tmp_path / "others"))}
+    pipeline.run(other, until="evaluate")
+    with pytest.raises(PlanError, match="about other clips"):
+        pipeline.compared(own, other)
 
 
 # ---------------------------------------------------------------------------------------- what is refused
@@ -352,6 +395,43 @@ def test_alerts_and_what_they_are_worth():
         pipeline.alerts(p, 0, 2.0)
 
 
+def test_what_a_count_of_false_alerts_does_not_see():
+    forever = np.array([[2.0, 60.0]])                           # one alert: finds the alarm, and is never false
+    hits, false, _ = pipeline.counted(forever, [(10.0, 11.0)], 2.0)
+    assert hits.all() and not false.any()
+    assert pipeline.false_seconds(forever, [(10.0, 11.0)], 2.0) == (117 - 7) * 0.5      # but for 10.5, 11 … 13.5
+    assert pipeline.false_seconds(forever, [], 2.0) == 117 * 0.5
+    assert pipeline.false_seconds(np.zeros((0, 2)), [(10.0, 11.0)], 2.0) == 0
+    assert pipeline.false_seconds([(10.5, 11.0)], [(10.0, 11.0)], 2.0) == 0
+
+
+def test_rates_have_the_interval_of_poisson():
+    from scipy.stats import poisson
+
+    for n in (1, 2, 7):
+        low, high = listen.hourly(n, 3600)
+        assert poisson.sf(n - 1, low) == pytest.approx(0.025) and poisson.cdf(n, high) == pytest.approx(0.025)
+        assert listen.hourly(n, 360) == pytest.approx((10 * low, 10 * high))
+    assert listen.hourly(0, 3600) == pytest.approx((0, -np.log(0.025)))
+
+
+def test_a_table_of_events_is_read_or_refused(tmp_path):
+    file = tmp_path / "evening.csv"
+    file.write_text("onset,offset,note\n1.5,2,kettle\n7,8.5,\n")
+    assert listen.events(file).tolist() == [[1.5, 2], [7, 8.5]]
+    told = listen.account([(2.5, 3.5), (20.0, 20.5)], listen.events(file), 2.0, 600)
+    assert told.startswith("1 of 2 events found, a share of 0.09 to 0.91; 1 false alerts in 10.0 minutes, in an hour ")
+    assert told.endswith("1 s cried for nothing.")
+    file.write_text("onset,offset\n")
+    assert "0 of 0 events found; 1 false" in listen.account([(20.0, 20.5)], listen.events(file), 2.0, 600)
+    for text in ("", "1.5,2\n", "onset,offset\n2,1.5\n", "onset,offset\n1:30,1:32\n", "onset,offset\n3,\n", "\0\1"):
+        file.write_text(text)
+        with pytest.raises(PlanError, match=r"evening\.csv' is no table of events: its first line is onset,offset"):
+            listen.events(file)
+    with pytest.raises(PlanError, match="cannot be read: No such file"):
+        listen.events(tmp_path / "none.csv")
+
+
 # ---------------------------------------------------------------------------------------- the whole, and the server
 
 
@@ -375,8 +455,30 @@ def test_a_small_run_from_end_to_end(finished):
     assert card["positive"] == "high" and card["threshold"] == 0.5 and card["each"] == {"high": 4, "low": 4}
     assert card["features"]["n_mels"] == 64 and len(card["content"]) == 16
     assert card["costs"]["ms"] == done["profile"]["ms"]
+    model = (done["int8"].folder / "model-int8.onnx").read_bytes()
+    assert card["files"]["model-int8.onnx"] == hashlib.sha256(model).hexdigest()[:16]
+    assert card["shape"] == [1, 1, 64, 51] and set(card["versions"]) == {"audiolab", "torch", "onnxruntime"}
+    assert card["false_alerts_an_hour"] == card["found_in_a_stream"] == "not measured by this run"
     text = (done["card"].folder / "card.md").read_text("utf-8")
     assert "**Not for.**" in text and "a column of 25 ms" in text and "other training clips are not in it" in text
+    assert "order high, low" in text and "False alerts an hour: not measured by this run" in text
+
+
+@pytest.mark.slow
+def test_limits_that_were_found_come_onto_the_card(finished):
+    plan, done = finished
+    file = done["card"].folder.parent / "limits.txt"
+    file.write_text("It hears whistles.\n\n And kettles. \n", "utf-8")
+    before = written(file.parent)
+    card = pipeline.run(plan)["card"]
+    assert card["card"]["limits"][-2:] == ["It hears whistles.", "And kettles."]
+    assert card["card"]["limits"][:-2] == done["card"]["card"]["limits"]
+    assert "- It hears whistles.\n- And kettles." in (card.folder / "card.md").read_text("utf-8")
+    assert len(written(file.parent).items() - before.items()) == 1      # the card, and nothing else
+    file.write_bytes(b"\xff\xfe")
+    refused(plan, "limits.txt' is no text in UTF-8", until=None)
+    file.unlink()
+    assert pipeline.run(plan)["card"].numbers == done["card"].numbers
 
 
 def asked(address, content=None, **headers):
@@ -445,6 +547,10 @@ def test_the_likeliest_window_and_all_alerts_are_found(finished, tmp_path, capsy
     (tmp_path / "whole.yaml").write_text("".join(f"{name}: {value}\n" for name, value in plan.items()))
     assert cli.main(["pipeline", "listen", str(tmp_path / "whole.yaml"), str(tmp_path / "long.wav")]) == 0
     assert "1 alerts from a probability of 0.5 on" in capsys.readouterr().out
+    (tmp_path / "long.csv").write_text("onset,offset\n2,4\n")
+    assert cli.main(["pipeline", "listen", str(tmp_path / "whole.yaml"), str(tmp_path / "long.wav"), "--events",
+                     str(tmp_path / "long.csv")]) == 0
+    assert "\n1 of 1 events found, a share of 0.21 to 1.00; 0 false alerts in 0.1 minutes" in capsys.readouterr().out
     audio.save(tmp_path / "short.wav", y[:4000].astype(np.float32), SR)
     assert cli.main(["pipeline", "listen", str(tmp_path / "whole.yaml"), str(tmp_path / "short.wav")]) == 2
     assert "The recording lasts 0.2 s" in capsys.readouterr().err

@@ -34,6 +34,8 @@ CALLS = {
                                                    unsure={"time": 2}, **t),
     "panels": lambda **t: plots.panels(np.arange(9), {"a (s)": {"": np.arange(9)}, "b (%)": {"x": np.full(9, np.nan),
                                        "y": np.ones(9)}}, x_label="time (h)", marks=[3], spans=[(4, 6)], **t),
+    "stacked": lambda **t: plots.stacked(pd.DataFrame({"a": [1, 2], "b": [0, 3]}, ["x", "y"]), x_label="ms",
+                                         marks={"limit": 4}, **t),
     "pareto": lambda **t: plots.pareto({"a": (20, 0.9), "b": (100, 0.8)}, x_label="x", y_label="y", **t),
     "polar": lambda **t: plots.polar(np.arange(361), {"a": -np.arange(361) / 9, "b": np.zeros(361)}, **t),
     "confusion": lambda **t: plots.confusion(np.arange(900).reshape(30, 30), NAMES, **t),
@@ -206,6 +208,16 @@ def test_a_front_joins_what_no_cheaper_one_equals(monkeypatch):
     cost, worth = axis.lines[0].get_data()
     assert list(cost)[:-1] == [10, 20, 50, 100] and list(worth) == [0.7, 0.95, 0.95, 0.95, 0.95]
     assert [line.get_label() for line in axis.lines[1:]] == ["large", "small", "worse", "good"]
+
+
+def test_parts_stand_one_after_the_other(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "_display", lambda figure, title, alt: drawn.append(figure))
+    plots.stacked(pd.DataFrame({"a": [1, 2], "b": [4, 3]}, ["x", "y"]), x_label="ms", marks={"limit": 4})
+    [axis] = drawn[0].axes
+    bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axis.patches]
+    assert bars == [(0, 1), (0, 2), (1, 5), (2, 5)]
+    assert list(axis.lines[0].get_xdata()) == [4, 4] and axis.texts[0].get_text().strip() == "limit"
 
 
 def test_classes_are_told_apart_by_colour_and_by_marker():

@@ -251,7 +251,8 @@ def test_a_take_has_a_limit(default, limit):
         widgets.Recorder(default=default, limit=limit)
 
 
-@pytest.mark.parametrize("make", [lambda path: widgets.Recorder(default=path), lambda path: widgets.LiveInput()])
+@pytest.mark.parametrize("make", [lambda path: widgets.Recorder(default=path), lambda path: widgets.LiveInput(),
+                                  lambda path: widgets.LiveView()])
 def test_where_no_kernel_runs_a_sentence_stands(folder, default, make):
     from nbformat import v4
 
@@ -271,7 +272,7 @@ def test_the_browser_and_the_kernel_agree_on_the_largest_transfer():
 
 
 def test_the_widgets_bring_their_own_code_and_ask_nobody_else():
-    for widget in (recorder.Recorder, live.LiveInput):
+    for widget in (recorder.Recorder, live.LiveInput, widgets.LiveView):
         assert "export default { render }" in widget._esm and "getUserMedia" in widget._esm
         assert "import " not in widget._esm.replace("// ", "") and "https://" not in widget._esm + widget._css
 
@@ -300,13 +301,13 @@ def test_blocks_become_one_signal(input):
     browser = Browser(input)
     assert not input.running and "press Start" in input.status and len(input.latest(1)[0]) == 0
     browser.send(start(48000), *[block(i, Y[4800 * i:4800 * (i + 1)]) for i in range(10)])
-    assert input.running and input.status == "listening (10 blocks at 48000 Hz, 0 lost, 0 refused)"
+    assert input.running and not input.ended and input.status == "listening (10 blocks at 48000 Hz, 0 lost, 0 refused)"
     np.testing.assert_array_equal(input.latest(0.25)[0], Y[-12000:])
     y, sr = input.read(1)
     np.testing.assert_array_equal(y, Y)
     assert sr == 48000 and browser.heard[0] == {"do": "go", "stream": "s1"}
     browser.send(end(10))
-    assert not input.running and "it was stopped" in input.status
+    assert not input.running and input.ended and "it was stopped" in input.status
     assert browser.heard[-1] == {"do": "heard", "blocks": 10, "lost": 0, "stream": "s1"}
 
 

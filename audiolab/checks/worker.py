@@ -240,6 +240,8 @@ def _write_line(line, seconds, since, over):
         frame = sys._current_frames().get(threading.main_thread().ident)
         while frame and not is_theirs(frame.f_code.co_filename):
             frame = frame.f_back
+        if frame and frame.f_lineno is None:            # between two lines, as happens now and then: look again
+            continue
         if frame:
             Path(line).write_text(f"{frame.f_code.co_filename}\n{frame.f_lineno}", "utf-8")
         since[0] = None

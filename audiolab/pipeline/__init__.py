@@ -12,9 +12,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["config", "folds", "listen", "report", "results", "runs", "serve", "stages", "team"],
     submod_attrs={
         "config": ["Plan", "PlanError", "load", "write"],
-        "listen": ["Listener", "alerts", "counted", "offline"],
+        "listen": ["Listener", "alerts", "counted", "false_seconds", "offline"],
         "results": ["Grade", "Result"],
-        "runs": ["Report", "clear", "folder", "run", "shown"],
+        "runs": ["Report", "clear", "compared", "folder", "run", "shown"],
         "stages": ["STAGES"],
     },
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .. import paths
 
-VERSION = 2                                 # raise it when a stage gives other results, so that all is done anew
+VERSION = 3                                 # raise it when a stage gives other results, so that all is done anew
 FORTY = "forty-clips"                       # the corpus that is made here when no folder is named
 
 
@@ -49,7 +49,7 @@ class Plan:
     preprocess : bool
         Bring all clips to 16 kHz, one channel, no constant, one length.
     denoise : {"measure", "always", "never"}
-        "measure" keeps the cleaned clips only if they are better by more than chance.
+        "measure" keeps the cleaned clips only if they are better by more than chance: by interval and McNemar's test.
     folds, epochs, seed : int
         Of cross-validation, and of each training.
     augment : bool
@@ -82,7 +82,7 @@ class Plan:
                           "seconds from 0.5 to 10", lambda value: 0.5 <= value <= 10)
     preprocess: bool = _key(True, "Bring all clips to 16 kHz, one channel and one length: true or false.",
                             "true or false")
-    denoise: str = _among("measure", "Clean the clips: measure (only if it surely helps), always or never.",
+    denoise: str = _among("measure", "Clean the clips: measure (only if two tests say that it helps), always or never.",
                           "measure", "always", "never")
     folds: int = _whole(5, "Into how many parts the clips are dealt; each is judged by a model of the others.", 2, 20)
     augment: bool = _key(True, "Change each training clip a little each time it comes: true or false.",

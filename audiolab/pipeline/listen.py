@@ -1,12 +1,14 @@
 """The detector on sound that never ends: blocks come in, and every half second a probability of each class goes out."""
 
 import numpy as np
+import pandas as pd
 import torch
 
-from .. import compress, features
+from .. import compress, features, metrics
 from ..enhance import wiener
 from ..preprocess import butterworth
 from ..stream import Filter, LogMel, RingBuffer
+from .config import PlanError
 
 HOP = 0.5                                   # seconds from one decision to the next
 LOWEST = 20                                 # Hz: what is below, a constant above all, is taken away first
@@ -226,7 +228,8 @@ def counted(found, alarms, seconds, tail=1.0, least=0.1):
     hits : np.ndarray of bool, shape [alarms]
         Which were found.
     false : np.ndarray of bool, shape [alerts]
-        Which had no alarm in any of their windows. One that begins on an alarm and outlasts it is not false.
+        Which had no alarm in any of their windows. One that begins on an alarm and outlasts it is not false; how long
+        it does is for `false_seconds`.
     delay : np.ndarray, shape [alarms]
         Seconds from an alarm's onset to the first decision of an alert on it; NaN where it was not found.
 
@@ -239,6 +242,114 @@ def counted(found, alarms, seconds, tail=1.0, least=0.1):
     near = (last > onset) & (first < offset + seconds + tail)
     since = np.where(heard, np.maximum(first - onset, least), np.inf).min(axis=0, initial=np.inf)
     return heard.any(axis=0), ~near.any(axis=1), np.where(np.isfinite(since), since, np.nan)
+
+
+def false_seconds(found, alarms, seconds, tail=1.0):
+    """How long alerts last while nothing that is watched for was heard: what a count of false alerts does not see.
+
+    A detector that never stops has one alert, finds everything, and is never false. Here each of its decisions counts
+    for itself, as the half second until the next.
+
+    Parameters
+    ----------
+    found, alarms, seconds, tail
+        As for `counted`.
+
+    Returns
+    -------
+    float
+        Seconds.
+
+    Taught in: notebooks/15_capstone.ipynb, "Does it keep up with the world?"
+    """
+    t = np.concatenate([[], *(np.arange(first, last + HOP / 2, HOP) for first, last in found)])[:, None]
+    onset, offset = np.reshape(alarms, (-1, 2)).T
+    return HOP * int((~((t > onset) & (t < offset + seconds + tail)).any(axis=1)).sum())
+
+
+def hourly(n, seconds, level=0.95):
+    """How many an hour may bring when so many came in some seconds, if they come independently (after Poisson).
+
+    Parameters
+    ----------
+    n : int
+    seconds : float
+    level : float
+        How often such an interval holds the true rate.
+
+    Returns
+    -------
+    low, high : float
+
+    References
+    ----------
+    Garwood, "Fiducial limits for the Poisson distribution", 1936.
+
+    Taught in: notebooks/15_capstone.ipynb, "Does it keep up with the world?"
+    """
+    from scipy.stats import chi2
+
+    ends = chi2.ppf([(1 - level) / 2, (1 + level) / 2], [max(2 * n, 1e-9), 2 * n + 2]) / 2
+    return tuple(float(end) for end in ends * 3600 / seconds)
+
+
+def account(found, sounded, seconds, lasts):
+    """What alerts in a recording are worth, in words, each share and rate with its interval.
+
+    Parameters
+    ----------
+    found : array_like, shape [alerts, 2]
+        From `alerts`.
+    sounded : np.ndarray, shape [events, 2]
+        From `events`.
+    seconds, lasts : float
+        Of a window, and of the recording.
+
+    Returns
+    -------
+    str
+
+    Taught in: notebooks/15_capstone.ipynb, "Your turn"
+    """
+    hits, false, _ = counted(found, sounded, seconds)
+    low, high = hourly(int(false.sum()), lasts)
+    told = [f"{hits.sum()} of {len(hits)} events found",
+            f"{false.sum()} false alerts in {lasts / 60:.1f} minutes, in an hour {low:.0f} to {high:.0f}",
+            f"{false_seconds(found, sounded, seconds):g} s cried for nothing"]
+    if len(hits):
+        told[0] += ", a share of {:.2f} to {:.2f}".format(*metrics.wilson(int(hits.sum()), len(hits)))
+    return "; ".join(told) + "."
+
+
+def events(file):
+    """When it really sounded, as somebody has noted it.
+
+    Parameters
+    ----------
+    file : str or os.PathLike
+        A table in CSV with columns ``onset`` and ``offset``, in seconds.
+
+    Returns
+    -------
+    np.ndarray, shape [events, 2]
+
+    Raises
+    ------
+    PlanError
+        If it is not there, or no such table.
+
+    Taught in: notebooks/15_capstone.ipynb, "Your turn"
+    """
+    try:
+        table = pd.read_csv(file)[["onset", "offset"]].astype(float).to_numpy()
+    except OSError as error:
+        raise PlanError(f"{str(file)!r} cannot be read: {error.strerror}.") from None
+    except (KeyError, ValueError):                              # of pandas: no table, no such columns, no numbers
+        table = np.array([[np.nan, np.nan]])
+    if not (table[:, 0] < table[:, 1]).all():
+        raise PlanError(f"{str(file)!r} is no table of events: its first line is onset,offset, and each line below it "
+                        "the seconds of one, such as 12.5,14.")
+    return table
 
 
 class Second:

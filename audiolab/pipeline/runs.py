@@ -5,8 +5,11 @@ import errno
 import shutil
 import time
 
-from .. import paths
-from . import report
+import numpy as np
+
+from .. import metrics, paths
+from ..corpus import read_table
+from . import report, stages
 from .config import PlanError, load
 from .results import Result, opened
 from .stages import STAGES, keys
@@ -124,8 +127,47 @@ def shown(source=None):
     return Report(plan, _found(plan, keys(plan)))
 
 
+def compared(one, other):
+    """What a change has brought: two finished runs about the same clips, with interval and test.
+
+    Parameters
+    ----------
+    one, other : str, os.PathLike, dict or Plan
+        As `load` takes it: before and after the change.
+
+    Returns
+    -------
+    gain : float
+        Macro-F1 of the other, less that of the one.
+    low, high : float
+        Its interval, by drawing groups.
+    p : float
+        Of McNemar's test, which knows no groups.
+
+    Raises
+    ------
+    PlanError
+        If one is not done as far as `evaluate`, or their clips differ.
+
+    Taught in: notebooks/15_capstone.ipynb, "Your turn"
+    """
+    done = shown(one), shown(other)
+    for found in done:
+        if {"split", "evaluate"} & set(found.missing):
+            raise PlanError(f"The run {found.plan.name!r} is not done: audiolab pipeline run comes first.")
+    tables = [read_table(found["split"].folder / "folds.csv") for found in done]
+    clips = [(stages.clips_content(found["collect"]), table[["path", "label"]].to_numpy().tolist())
+             for found, table in zip(done, tables, strict=True)]
+    if clips[0] != clips[1]:
+        raise PlanError("The two runs are about other clips, which makes no pairs: compare their two intervals.")
+    said = [np.array(found["denoise"]["labels"])[np.argmax(found["train"]["said"], axis=1)] for found in done]
+    truth = tables[0].label.to_numpy(str)
+    low, high = metrics.bootstrap(stages.gained, truth, *said, groups=tables[0].group.to_numpy(str))
+    return stages.gained(truth, *said), low, high, metrics.mcnemar(truth, *said)
+
+
 def clear(source=None):
-    """Remove what runs of this name have kept, and nothing else.
+    """Remove what runs of this name have kept, ``limits.txt`` with it, and nothing else.
 
     Returns
     -------

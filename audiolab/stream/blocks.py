@@ -1,6 +1,7 @@
 """Block processors: each is given the next samples, gives what can be said now, and keeps what it needs for later."""
 
 import numpy as np
+from scipy.signal import sosfilt, sosfilt_zi  # here: a live thread must not wait for an import
 
 from .. import features
 from ..features.mel import FLOOR, resolved
@@ -58,6 +59,9 @@ class Processor:
         """What can be said after `x`, float32 of shape [n], which was looked at already."""
         raise NotImplementedError
 
+    def skip(self, n):
+        """Before the next block n samples were lost: one that keeps time counts them, and nothing else changes."""
+
     def flush(self):
         """What is still inside, as if silence followed. Afterwards it is reset."""
         y = self.process(np.zeros(self.tail, np.float32))
@@ -106,8 +110,6 @@ class Filter(Processor):
         self.state = None
 
     def process(self, x):
-        from scipy.signal import sosfilt, sosfilt_zi
-
         if not len(x):
             return x
         if self.state is None:
@@ -240,6 +242,10 @@ class Chain(Processor):
         for p in self.processors:
             x = p(x)
         return x
+
+    def skip(self, n):
+        for p in self.processors:
+            p.skip(n)
 
     def flush(self):
         y = np.zeros(0, np.float32)

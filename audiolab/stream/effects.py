@@ -20,7 +20,8 @@ def equaliser(gains_db, sr, q=1.4):
         Of each centre frequency, in Hz, its gain in dB, within ±40.
     sr : int
     q : float
-        Centre frequency by bandwidth, which is measured where half of the decibels are left: 1.4 is an octave.
+        Centre frequency by bandwidth, which is measured where half of the decibels are left: 1.4 is an octave, less
+        near ``sr / 2``.
 
     Returns
     -------
@@ -82,8 +83,8 @@ class Delay(Processor):
 
     def __init__(self, seconds, sr, feedback=0.4, mix=0.4):
         if not 1 <= round(seconds * sr) <= 60 * sr or not abs(feedback) <= 0.95 or not 0 <= mix <= 1:
-            raise ValueError("An echo comes after one sample to 60 seconds, with a feedback within ±0.95 and a mix of 0 "
-                             f"to 1, not {seconds} s at {sr} Hz, {feedback} and {mix}.")
+            raise ValueError("An echo comes after one sample to 60 s, with a feedback within ±0.95 and a mix of 0 to "
+                             f"1, not {seconds} s at {sr} Hz, {feedback} and {mix}.")
         self.n, self.feedback, self.mix = round(seconds * sr), feedback, mix
         again = np.log(FADED) / np.log(abs(feedback)) if feedback else 0
         self.tail = self.n * (1 + int(np.ceil(again)))
@@ -105,9 +106,9 @@ class Delay(Processor):
 class PitchShift(Processor):
     """Higher or lower, not faster: two heads read a short delay line faster or slower than it is written.
 
-    A head is ``W · p`` samples late, where p runs from 1 to 0 (up) or from 0 to 1 (down) by ``(1 - r) / W`` a sample, for
-    a ratio ``r = 2^(semitones / 12)``. At the end of its run it must jump back, which clicks; so there are two, half a
-    run apart, each as loud as ``sin²(πp)``, silent when it jumps. The two gains always add up to 1.
+    A head is ``W · p`` samples late, where p runs from 1 to 0 (up) or from 0 to 1 (down), by ``(1 - r) / W`` a sample
+    for a ratio ``r = 2^(semitones / 12)``. At the end of its run it must jump back, which clicks; so two run half
+    a run apart, each as loud as ``sin²(πp)``, silent when it jumps. The two gains always add up to 1.
 
     Parameters
     ----------
@@ -129,9 +130,9 @@ class PitchShift(Processor):
 
     Notes
     -----
-    A run is W = 50 ms. `delay` is that of a head when it is loudest, W / 2, and `latency` the longest, W. Where both
-    heads are heard they do not agree on the phase, and a tone warbles; between two samples a straight line is drawn,
-    which dulls the highest frequencies. A phase vocoder does neither, and takes longer.
+    A run is W = 50 ms. `delay` is that of a head when it is loudest, W / 2; the last of a sample is heard W after it.
+    Where both heads are heard they do not agree on the phase, and a tone warbles. Between two samples a straight line
+    is drawn, which dulls the highest frequencies. A phase vocoder does neither, and takes longer.
 
     Taught in: notebooks/13_real_time.ipynb, "Does it matter where a block ends?"
     """
@@ -139,8 +140,8 @@ class PitchShift(Processor):
     def __init__(self, semitones, sr):
         if not abs(semitones) <= 24:
             raise ValueError(f"The pitch moves by -24 to 24 semitones, not {semitones}.")
-        self.window = self.latency = self.tail = 2 * round(WINDOW * sr / 2)
-        self.delay = self.window // 2
+        self.window = self.tail = 2 * round(WINDOW * sr / 2)
+        self.delay = self.latency = self.window // 2
         self.speed = (1 - 2 ** (semitones / 12)) / self.window
         self.reset()
 

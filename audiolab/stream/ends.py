@@ -4,7 +4,6 @@ A source has `sr`, a `ring` that it fills from a thread of its own, `start`, `st
 it, and stops it. `widgets.LiveInput`, the browser's microphone, is one, too. A sink has `write`.
 """
 
-import bisect
 import contextlib
 import os
 import threading
@@ -17,40 +16,10 @@ import soundfile as sf
 from .. import audio
 from ..paths import replacing
 from .blocks import samples
-from .ring import RingBuffer
+from .ring import RingBuffer, Stamps
 
-KEPT = 10.0                     # seconds in the ring buffer of a source
+KEPT = 2.0                      # seconds in a ring buffer: so old a sound may be at most when its turn comes
 NAP = 0.001                     # seconds that a thread sleeps which waits for another one
-
-
-class Stamps:
-    """When how many samples had come: the last times that a source wrote, in arrays that are taken once.
-
-    The source's thread calls `mark`, another calls `when`. As in `RingBuffer` nobody waits: `count` is written last.
-
-    Parameters
-    ----------
-    size : int
-        How many are kept.
-
-    Taught in: notebooks/13_real_time.ipynb, "What stands between two clocks?"
-    """
-
-    def __init__(self, size):
-        self.size, self.count = size, 0
-        self.numbers, self.times = np.zeros(size, np.int64), np.zeros(size)
-
-    def mark(self, written):
-        """So many samples have been written, now."""
-        slot = self.count % self.size
-        self.numbers[slot], self.times[slot] = written, time.perf_counter()
-        self.count += 1
-
-    def when(self, n):
-        """Seconds by `time.perf_counter` at which `n` samples were there, or as near to it as is remembered."""
-        kept = range(max(0, self.count - self.size + 1), self.count)            # the oldest may just be overwritten
-        at = bisect.bisect_left(kept, n, key=lambda k: self.numbers[k % self.size])
-        return float(self.times[kept[min(at, len(kept) - 1)] % self.size])
 
 
 class Source:
@@ -61,17 +30,18 @@ class Source:
     sr, block : int
         Samples per second, and how many are written at a time.
     ring : RingBuffer
-        Keeps ten seconds.
     stamps : Stamps
     ended : bool
         Whether no more will come.
     """
 
-    def __init__(self, sr, block):
-        if not (sr >= 1 and 1 <= block <= KEPT * sr):
-            raise ValueError(f"A source delivers one sample to {KEPT:g} s at a time, not {block} samples at {sr} Hz.")
+    def __init__(self, sr, block, seconds):
+        block = round(0.01 * sr) if block is None else block
+        if not (sr >= 1 and 1 <= block <= seconds * sr):
+            raise ValueError(f"A source delivers at a time one sample to what its ring buffer holds, {seconds:g} s: "
+                             f"not {block} samples at {sr} Hz.")
         self.sr, self.block, self.ended = sr, block, False
-        self.ring = RingBuffer(round(KEPT * sr))
+        self.ring = RingBuffer(round(seconds * sr))
         self.stamps = Stamps(2 + self.ring.capacity // block)
 
     def __enter__(self):
@@ -100,6 +70,8 @@ class File(Source):
     speed : float or None
         1 in real time, 2 twice as fast. None: whenever there is room in the ring buffer, so that nothing is lost. That
         is the one source that waits, for a file can.
+    seconds : float
+        How much the ring buffer holds.
 
     Raises
     ------
@@ -111,12 +83,12 @@ class File(Source):
     Taught in: notebooks/13_real_time.ipynb, "And with your own microphone?"
     """
 
-    def __init__(self, y, sr=None, block=None, speed=1.0):
+    def __init__(self, y, sr=None, block=None, speed=1.0, seconds=KEPT):
         if isinstance(y, str | os.PathLike):
             y, sr = audio.load(y, sr=sr, mono=True)
         if sr is None or not (speed is None or speed > 0):
             raise ValueError(f"A signal comes with its rate, at a speed above 0 or None: not {sr} Hz, speed {speed}.")
-        super().__init__(sr, round(0.01 * sr) if block is None else block)
+        super().__init__(sr, block, seconds)
         self.y, self.speed, self._stopped, self._thread = samples(y), speed, threading.Event(), None
 
     def start(self):
@@ -137,7 +109,9 @@ class File(Source):
         for at in range(0, len(self.y), self.block):
             block = self.y[at : at + self.block]
             if self.speed is None:
-                while self.ring.capacity - self.ring.available < len(block) and not self._stopped.is_set():
+                # Not `available`: what a read has asked for is no longer counted there, and may still be being copied.
+                full = self.ring.capacity - len(block)
+                while self.ring.written - self.ring.taken > full and not self._stopped.is_set():
                     time.sleep(NAP)
             else:               # by the clock, not so long after the last block: what is late once is made up for
                 due = start + (at + len(block)) / (self.sr * self.speed)
@@ -161,6 +135,8 @@ class Microphone(Source):
         Samples that come at a time; 10 ms when not given.
     device : int or str, optional
         As in sounddevice; the system's own choice when not given.
+    seconds : float
+        How much the ring buffer holds.
 
     Attributes
     ----------
@@ -175,8 +151,8 @@ class Microphone(Source):
     Taught in: notebooks/13_real_time.ipynb, "And with your own microphone?"
     """
 
-    def __init__(self, sr=16000, block=None, device=None):
-        super().__init__(sr, round(0.01 * sr) if block is None else block)
+    def __init__(self, sr=16000, block=None, device=None, seconds=KEPT):
+        super().__init__(sr, block, seconds)
         self.device, self.xruns, self._stream = device, 0, None
 
     def start(self):
@@ -187,9 +163,10 @@ class Microphone(Source):
 
     def stop(self):
         """Listen no more. What is in the ring buffer stays there."""
-        stream, self._stream, self.ended = self._stream, None, True
+        stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()
+        self.ended = True                                       # after its last callback
 
     def _callback(self, block, frames, times, status):
         # No lock, no file, no print, no new array of samples. Python itself may still stop here for another thread that
@@ -238,11 +215,11 @@ class Speakers:
         self._playing, self._stream = False, _opened("OutputStream", "loudspeakers", self)
 
     def write(self, y):
-        """Play these samples, shape [n], after those before. It does not wait: beyond ten seconds the oldest go."""
-        self.ring.write(np.clip(y, -1, 1))
+        """Play these samples, shape [n], after those before. It does not wait: beyond two seconds the oldest go."""
+        self.ring.write(np.clip(samples(y), -1, 1))
 
     def close(self):
-        """Be silent."""
+        """Be silent, at once: what still waits is not played."""
         self._stream.close()
 
     def __enter__(self):

@@ -28,7 +28,7 @@ class Meter:
     deepest : int
         Most blocks that waited.
     xruns : int
-        What the sound card reported.
+        How often the sound card lost sound, or had none to play.
 
     Taught in: notebooks/13_real_time.ipynb, "What if nobody takes the sound?"
     """
@@ -59,7 +59,7 @@ class Meter:
         slot = self.blocks % len(self._first)
         self._first[slot], self._waiting[slot], self._shed[slot] = first, waiting, shed
         self._complete[slot], self._taken[slot], self._done[slot] = complete, taken, done
-        self.missed += done > complete + self.block / self.sr
+        self.missed += done > complete + self.block / self.sr + 1e-9         # floats: just in time is in time
         self.shed += shed
         self.dropped = dropped
         self.deepest = max(self.deepest, waiting)

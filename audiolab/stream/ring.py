@@ -1,4 +1,7 @@
-"""A buffer between two threads that do not wait for each other."""
+"""What stands between two threads that do not wait for each other."""
+
+import bisect
+import time
 
 import numpy as np
 
@@ -171,3 +174,33 @@ class RingBuffer:
         first = min(self.capacity - slot, stop - start)
         y = np.concatenate([self._slots[..., slot:slot + first], self._slots[..., :stop - start - first]], axis=-1)
         return y[..., max(0, min(self._oldest(self._claimed), stop) - start):]
+
+
+class Stamps:
+    """When how many samples had come: the last times that a source wrote, in arrays that are taken once.
+
+    The source's thread calls `mark`, another calls `when`. As in `RingBuffer` nobody waits: `count` is written last.
+
+    Parameters
+    ----------
+    size : int
+        How many are kept.
+
+    Taught in: notebooks/13_real_time.ipynb, "What stands between two clocks?"
+    """
+
+    def __init__(self, size):
+        self.size, self.count = size, 0
+        self.numbers, self.times = np.zeros(size, np.int64), np.zeros(size)
+
+    def mark(self, written):
+        """So many samples have been written, now."""
+        slot = self.count % self.size
+        self.numbers[slot], self.times[slot] = written, time.perf_counter()
+        self.count += 1
+
+    def when(self, n):
+        """Seconds by `time.perf_counter` at which `n` samples were there; now, if they are not marked yet."""
+        kept = range(max(0, self.count - self.size + 1), self.count)            # the oldest may just be overwritten
+        at = bisect.bisect_left(kept, n, key=lambda k: self.numbers[k % self.size])
+        return float(self.times[kept[at] % self.size]) if at < len(kept) else time.perf_counter()

@@ -5,7 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["clips", "composing", "detection", "explorer", "features", "fundamentals", "listening", "live",
-                "played", "preprocessing", "recorder", "speaking"],
+                "played", "preprocessing", "recorder", "speaking", "view"],
     submod_attrs={
         "clips": ["confusion", "sound_map"],
         "composing": ["piano_roll"],
@@ -19,5 +19,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "preprocessing": ["filter_designer"],
         "recorder": ["Recorder"],
         "speaking": ["speaker"],
+        "view": ["LiveView"],
     },
 )

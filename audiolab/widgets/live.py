@@ -4,7 +4,6 @@ import contextvars
 import html
 import threading
 import time
-from pathlib import Path
 
 import anywidget
 import numpy as np
@@ -12,8 +11,8 @@ import traitlets
 
 from .. import audio
 from ..stream import RingBuffer
+from .explorer import static
 
-STATIC = Path(__file__).parent / "static"
 BLOCK = 0.1                     # seconds of sound in a message
 MOST = 600 * 96000              # samples that a ring buffer holds, whatever rate the browser has
 SILENT = 3.0                    # seconds without one until the stream counts as broken off
@@ -60,10 +59,11 @@ class LiveInput(anywidget.AnyWidget):
     Taught in: notebooks/00_start_here.ipynb, "What does my voice look like?"
     """
 
-    _esm = "\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("microphone.js", "live.js"))
-    _css = (STATIC / "microphone.css").read_text(encoding="utf-8")
+    _esm = static("microphone.js", "streaming.js", "live.js")
+    _css = static("microphone.css")
     wanted = traitlets.Int().tag(sync=True)                              # Hz
-    block = traitlets.Float(BLOCK).tag(sync=True)
+    block = traitlets.Float(BLOCK).tag(sync=True)                        # seconds
+    note = "A live microphone, in a running notebook."                   # where no kernel runs
 
     def __init__(self, sr=16000, seconds=60.0):
         if not 8000 <= sr <= 96000 or not 0 < seconds <= 600:
@@ -88,6 +88,11 @@ class LiveInput(anywidget.AnyWidget):
     def running(self):
         """Whether blocks are arriving: bool."""
         return not self._why_not()
+
+    @property
+    def ended(self):
+        """Whether the last start has come to its end, and no more will come: bool."""
+        return self._over
 
     @property
     def status(self):
@@ -195,13 +200,13 @@ class LiveInput(anywidget.AnyWidget):
 
     # ------------------------------------------------------------------------------------ with the browser
 
-    def _tell(self, message):
+    def _tell(self, message, buffers=None):
         """Send to the browser as if in answer to its last message.
 
         ipykernel brings what the browser sends next to the thread that the widget last spoke from. If that were
         the running cell's, the blocks would wait until the cell ends.
         """
-        self._context.copy().run(self.send, message)
+        self._context.copy().run(self.send, message, buffers)
 
     def _why_not(self):
         """Why no sound is arriving, or nothing."""
@@ -282,5 +287,5 @@ class LiveInput(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs):
         bundle, metadata = super()._repr_mimebundle_(**kwargs)
-        note = "A live microphone, in a running notebook."
-        return bundle | {"text/plain": note, "text/html": f"<p><em>{html.escape(note)}</em></p>"}, metadata
+        words = {"text/plain": self.note, "text/html": f"<p><em>{html.escape(self.note)}</em></p>"}
+        return bundle | words, metadata

@@ -14,10 +14,10 @@ import nbformat
 import numpy as np
 import pytest
 import soundfile
-from lab import PITCH, Notebook
+from lab import DIGITS, PITCH, Notebook
 from playwright.sync_api import Error, expect, sync_playwright
 
-from audiolab import checkup
+from audiolab import checkup, corpora, preprocess, synth
 
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 MICROPHONE = "--use-fake-device-for-media-stream"
@@ -60,6 +60,18 @@ def spoken_to(chromium, tmp_path_factory):
     """A browser whose microphone hears a tone of PITCH."""
     file = tmp_path_factory.mktemp("tone") / "tone.wav"         # a whole number of periods: Chromium repeats the file
     soundfile.write(file, 0.4 * np.sin(2 * np.pi * PITCH * np.arange(5 * 48000) / 48000), 48000)
+    return chromium(MICROPHONE, f"--use-file-for-fake-audio-capture={file}", "--use-fake-ui-for-media-stream")
+
+
+@pytest.fixture(scope="session")
+def told(chromium, tmp_path_factory):
+    """A browser whose microphone hears a voice that says DIGITS in noise, at 10 dB."""
+    said = [preprocess.resample(*corpora.speech.say(digit, rate=150), 48000) for digit in DIGITS]
+    voice = np.concatenate([np.pad(y, 24000) for y in said])            # a second between two
+    voice *= 0.05 / np.sqrt(np.mean(voice**2))
+    noise = synth.noise("pink", len(voice) / 48000, 48000, np.random.default_rng(0), rms=0.05 / np.sqrt(10))
+    file = tmp_path_factory.mktemp("digits") / "digits.wav"
+    soundfile.write(file, voice + noise[: len(voice)], 48000)
     return chromium(MICROPHONE, f"--use-file-for-fake-audio-capture={file}", "--use-fake-ui-for-media-stream")
 
 

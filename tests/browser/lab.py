@@ -4,8 +4,9 @@ import re
 
 from playwright.sync_api import expect
 
-# The notebook's cells, in the page's own model: those out of sight are not in the page.
 PITCH = 617                             # Hz: what the microphone hears
+DIGITS = ("three", "seven", "nine", "two", "five", "eight")         # or that
+# The notebook's cells, in the page's own model: those out of sight are not in the page.
 CELLS = "jupyterapp.shell.currentWidget.content.widgets"
 
 

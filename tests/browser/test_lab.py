@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from lab import PITCH, plays
+from lab import DIGITS, PITCH, plays
 from playwright.sync_api import expect
 
 
@@ -394,3 +394,76 @@ def test_a_soundscape_plays_its_events_and_names_what_sounds(lab, notebook):
     picture.click(position={"x": picture.bounding_box()["width"] * 0.65, "y": 50})
     expect(says).to_have_text("2.6 s: truth: nothing; found: nothing.")
     assert line() == pytest.approx(2.6, abs=0.05)
+
+
+VIEW = """import json, time
+import audiolab as al
+from audiolab import stream
+view = al.widgets.LiveView(stream.Denoiser(al.models.load("voice-gru-scenes")[0]),
+                           stream.Spotter(*al.models.load("spotter-dscnn-streams")))
+view"""
+BUSY = """before = view.received
+time.sleep(3)
+print(view.received - before)"""
+REPORT = """print(json.dumps({"delays": view.report().T.to_dict(), "words": [word.word for word in view.words],
+                  "received": view.received, "lost": view.lost, "shed": view.shed}))"""
+BROKEN = """class Broken(stream.Processor):
+    def reset(self):
+        pass
+
+    def process(self, x):
+        return 0 * x / 0
+broken = al.widgets.LiveView(Broken())
+broken"""
+# Of what is drawn on a canvas: the mean brightness, 0 to 255, and the share of it that is not empty.
+SEEN = """(canvas) => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let [sum, n] = [0, 0];
+  for (let i = 0; i < data.length; i += 4) {
+    sum += data[i] + data[i + 1] + data[i + 2];             // 0 where nothing is drawn
+    n += data[i + 3] > 0;
+  }
+  return [sum / (3 * n || 1), 4 * n / data.length];
+}"""
+TOTAL = re.compile(r"^From sound to picture (\d+) ms, at worst (\d+) ms$")
+
+
+def test_a_voice_in_noise_is_seen_denoised_with_its_words_and_how_late_it_is(lab, notebook, told):
+    page = notebook(lab.write("view.ipynb", VIEW, BUSY, REPORT, BROKEN), told)
+    cell, busy, report, broken = (page.cell(words) for words in ("Denoiser", "before", "report", "Broken"))
+    page.run(cell)
+    page.cell("Denoiser")
+    live = cell.get_by_role("group", name="Live spectrogram")
+    says, hear = live.get_by_role("status"), live.get_by_role("checkbox", name=re.compile("^Hear the denoised sound"))
+    live.get_by_role("button", name="Start", exact=True).press("Enter")
+    expect(says).to_have_text(re.compile(rf"^Listening. Heard \u201c({'|'.join(DIGITS)})\u201d at \d+\.\d s\.$"))
+    expect(live.get_by_text(TOTAL)).to_be_visible()
+    hear.press("Space")
+    expect(live.get_by_text(re.compile(r"^Heard \d+ ms after it was said\. Underruns: (none|\d+)\."))).to_be_visible()
+    assert float(page.run(busy)) >= 20                              # 60 on a computer that has nothing else to do
+    page.cell("Denoiser")
+    expect(live.get_by_text(re.compile(r"^\d\d s\. "))).to_be_visible()
+    (noisy, covered), (clean, also) = (
+        live.get_by_role("img", name=f"spectrogram of the last 8 seconds: {name}").evaluate(SEEN)
+        for name in ("microphone", "denoised"))
+    assert covered > 0.5 and also > 0.5 and 0 < clean < 0.7 * noisy
+    assert set(live.locator(".al-words span").all_inner_texts()) <= {*DIGITS}
+    median, worst = map(float, TOTAL.match(live.get_by_text(TOTAL).inner_text()).groups())
+    live.get_by_role("button", name="Stop", exact=True).press("Enter")
+    expect(says).to_have_text(re.compile("^Stopped. Heard "))
+    figures = json.loads(page.run(report))
+    delays = figures["delays"]
+    assert figures["received"] >= 200 and figures["lost"] == 0
+    assert delays["filling"]["p50"] == pytest.approx(50, abs=0.01) and 0 < delays["computing"]["p50"] < 50
+    assert 50 < median <= worst <= delays["picture"]["worst"] + 1 and delays["picture"]["p50"] <= worst
+    assert delays["sound"]["p50"] > 100                             # the jitter buffer alone
+    assert len(figures["words"]) >= 3 and {*figures["words"]} <= {*DIGITS}
+
+    page.run(broken)
+    page.cell("Broken")
+    live = broken.get_by_role("group", name="Live spectrogram")
+    live.get_by_role("button", name="Start", exact=True).click()
+    expect(live.get_by_role("status")).to_contain_text("The denoiser raised ValueError: The block holds NaN")
+    expect(live.get_by_text(re.compile(r"^4 s\. "))).to_be_visible()
+    (_, covered), (_, none) = (live.get_by_role("img", name=name).evaluate(SEEN) for name in ("microphone", "denoised"))
+    assert covered > 0.1 and none == 0

@@ -1,5 +1,5 @@
-// What Recorder and LiveInput share: the microphone as blocks of float samples, a level meter, and plain words
-// for everything that can go wrong. The kernel puts this text before recorder.js or live.js: one module.
+// What Recorder, LiveInput and LiveView share: the microphone as blocks of float samples, a level meter, and plain words
+// for everything that can go wrong. The kernel puts this text before that of the widget: one module.
 
 // Made for telephone calls, and on by default: each changes the sound, and so every measurement of it.
 const PROCESSING = {
@@ -9,7 +9,8 @@ const PROCESSING = {
 };
 
 // Runs in the browser's audio thread. MediaRecorder would be simpler, but it compresses (Opus or AAC); these samples
-// are the ones that the browser got. Blocks are numbered here, so that whoever counts them knows of lost ones.
+// are the ones that the browser got. Blocks are numbered here, so that whoever counts them knows of lost ones, and know
+// when they began, in seconds of the audio clock.
 const COLLECTOR = `
 registerProcessor("collector", class extends AudioWorkletProcessor {
   constructor({ processorOptions: { size } }) {
@@ -25,19 +26,20 @@ registerProcessor("collector", class extends AudioWorkletProcessor {
   send() {
     if (!this.filled) return;
     const samples = this.block.slice(0, this.filled);
-    this.port.postMessage({ number: this.number++, samples }, [samples.buffer]);
+    this.port.postMessage({ number: this.number++, samples, at: this.at }, [samples.buffer]);
     this.filled = 0;
   }
   process([[samples]]) {                 // one channel of 128 samples, or none when the source has ended
-    for (const sample of samples ?? []) {
+    samples?.forEach((sample, i) => {
+      if (!this.filled) this.at = (currentFrame + i) / sampleRate;
       this.block[this.filled++] = sample;
       if (this.filled === this.block.length) this.send();
-    }
+    });
     return !this.ended;
   }
 });`;
 
-// Opens the microphone and calls onBlock(samples, number) every `seconds`; onEnd() when it was unplugged.
+// Opens the microphone and calls onBlock(samples, number, at) every `seconds`; onEnd() when it was unplugged.
 // `rate` is a wish: a browser that cannot (Firefox resamples no microphone) gives the microphone's own.
 async function openMicrophone({ rate, seconds, onBlock, onEnd }) {
   if (!navigator.mediaDevices?.getUserMedia) throw new DOMException("", "InsecureOrigin");
@@ -62,11 +64,12 @@ async function openMicrophone({ rate, seconds, onBlock, onEnd }) {
       processorOptions: { size: Math.round(seconds * context.sampleRate) },
     });
     let flushed;
-    node.port.onmessage = ({ data }) => (data.samples ? onBlock(data.samples, data.number) : flushed(data.blocks));
+    node.port.onmessage = ({ data }) => (data.samples ? onBlock(data.samples, data.number, data.at) : flushed(data.blocks));
     source.connect(node).connect(context.destination);      // its output is silence; unconnected it might not run
     track.onended = onEnd;
     return {
       sr: context.sampleRate,
+      latency: settings.latency || 0,                       // seconds in the microphone, where the browser tells
       granted: describe(track.label, settings, context.sampleRate),
       close,
       // Ends the recording: what is still in the audio thread comes first. Resolves to the number of blocks.
