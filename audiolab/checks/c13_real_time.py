@@ -1322,8 +1322,8 @@ vote = Exercise(
         "First the means, over this step and the `smooth - 1` before it. Then go through time once, and remember when "
         "the last report was. The highest is looked for among the words, `mean[:, :-1]`: whether it is a word at all "
         "the threshold decides.",
-        "Zeros before the beginning: `np.concatenate([np.zeros((smooth - 1, classes)), p])`; the mean at step t is that "
-        "of rows t to t + smooth - 1 of it. The next report may come when `t - last >= rest`; before the first "
+        "Zeros before the beginning: `np.concatenate([np.zeros((smooth - 1, classes)), p])`; the mean at step t is "
+        "that of rows t to t + smooth - 1 of it. The next report may come when `t - last >= rest`; before the first "
         "one, `last = -rest`.",
     ],
     learned="A vote pays for fewer false alarms with time, half its width or more. After a report the spotter holds "
