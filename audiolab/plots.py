@@ -274,7 +274,7 @@ def roofline(roofs, points, *, title="", alt=""):
     _display(figure, title, alt)
 
 
-def latencies(calls, limit=None, *, title="", alt=""):
+def latencies(calls, limit=None, *, x_label="time of a call (ms)", title="", alt=""):
     """How long each of many calls took: a row for each way of calling, with what half, nine of ten and 99 of 100 kept.
 
     Parameters
@@ -283,6 +283,8 @@ def latencies(calls, limit=None, *, title="", alt=""):
         Seconds of each call.
     limit : float, optional
         Seconds that a call may take: a dotted line.
+    x_label : str
+        What was measured, in ms.
     title, alt : str
         What to see, and the same in words.
 
@@ -306,7 +308,7 @@ def latencies(calls, limit=None, *, title="", alt=""):
         axis.xaxis.set_minor_formatter(lambda x, _: f"{x:g}" if f"{x:e}"[0] in labelled else "")
         axis.tick_params(axis="x", which="minor", labelsize=8)
         _legend(axis)
-    axes[-1].set_xlabel("time of a call (ms)")
+    axes[-1].set_xlabel(x_label)
     _display(figure, title, alt)
 
 
