@@ -23,7 +23,7 @@ def spoken(*words, voice="en-us-nyc+f1", pause=0.4, snr=np.inf):
     pieces = []
     for word in words:
         y, sr = speech.say(word, voice)
-        pieces += [np.zeros(round(pause * SR)), preprocess.trim_silence(preprocess.resample(y, sr, SR), SR)]
+        pieces += [np.zeros(round(pause * SR)), preprocess.trim_silence(preprocess.resample(y, sr, SR), SR)[0]]
     y = np.concatenate([*pieces, np.zeros(SR)]).astype(np.float32)
     noise = al.augment.coloured((1, len(y)), SR, torch.tensor([-1.0]), torch.Generator().manual_seed(3))[0].numpy()
     return y if np.isinf(snr) else al.augment.mix_at_snr(y, noise, snr)

@@ -43,7 +43,7 @@ _MADE = {
     "music-genres": ("600 excerpts in several styles", music.genres),
     "mixtures-noisy-voices": ("2,000 clips of a voice and of noise, a channel each", mixtures.noisy_voices),
     "mixtures-two-voices": ("1,900 clips of two voices at once, a channel each", mixtures.two_voices),
-    "streams-spoken": ("600 clips of 20 s, digits among other words, and noise, a channel each", streams.spoken),
+    "streams-spoken": ("600 clips of 20 s, single digits among other words, and noise, a channel each", streams.spoken),
     "music-stems": ("200 excerpts with a stem for each voice", music.stems),
 }
 _LICENCES = {"speech": "CC BY 4.0", "mixtures": "CC BY 4.0", "streams": "CC BY 4.0", "scenes": "CC0 1.0",

@@ -16,7 +16,7 @@ from . import events, mixtures, physics, speech
 
 SECONDS = 20.0
 RMS = -26.0                     # dBFS: of the voice while it speaks, and of the noise
-PAUSE = (0.15, 1.2)             # s, between two utterances
+PAUSE = (0.25, 1.2)             # s, between two utterances
 EVERY = 4.0                     # s, from one event of the noise to the next, on average
 SHARES = {"train": 0.55, "validation": 0.15, "test": 0.3}                       # of the clips
 ALIKE = ("to", "too", "for", "ate", "won")                                      # nobody can tell these from digits
@@ -25,8 +25,9 @@ ALIKE = ("to", "too", "for", "ate", "won")                                      
 def spoken(n=600, seed=0, n_jobs=1):
     """Corpus of voices that say digits and other words, and of noise: clips of 20 s at 16 kHz, of two channels.
 
-    Of the training clips two of three hold digits, singly and in strings, among other words and sentences; of the
-    others one of three: false alarms are counted where nobody says a digit. Half of the voices stand in a room. The
+    Of the training clips two of three hold digits, among other words and sentences; of the others one of three: false
+    alarms are counted where nobody says a digit. Digits and other words are said one at a time, with pauses, as one
+    speaks to a machine. Half of the voices stand in a room. The
     noise is a background and events of `audiolab.corpora.scenes`. Voices, rooms and all parameters of the noises are
     others in each split, and of the test clips every second has kinds of noise that no other split has
     (`mixtures.NEW`).
@@ -54,7 +55,7 @@ def spoken(n=600, seed=0, n_jobs=1):
 
 def plan_spoken(n=600, seed=0):
     """Plan of `spoken`, a row for each clip; see `audiolab.corpus.make`."""
-    rng, plans = np.random.default_rng([seed, 130]), []
+    rng, plans = np.random.default_rng([seed, 131]), []
     voices = speech.voices()
     known = [kind for kind in events.BACKGROUNDS if kind not in mixtures.NEW]
     for split, share in SHARES.items():
@@ -103,12 +104,10 @@ def _speech(row, rng):
 
 
 def _text(row, rng):
-    """The next utterance: one to four digits, one to three words, or a sentence."""
+    """The next utterance: a digit, a word, or a sentence."""
     sentences, words = _texts(row["split"])
-    kind = rng.choice(3, p=(0.6, 0.25, 0.15) if row["digits"] else (0.0, 0.5, 0.5))
-    if kind == 2:
-        return str(rng.choice(sentences))
-    return " ".join(rng.choice(*((speech.DIGITS, rng.integers(1, 5)) if kind == 0 else (words, rng.integers(1, 4)))))
+    kind = rng.choice(3, p=(0.7, 0.2, 0.1) if row["digits"] else (0.0, 0.5, 0.5))
+    return str(rng.choice((speech.DIGITS, words, sentences)[kind]))
 
 
 @functools.cache

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from .. import augment, detection, features, models, paths, training
-from ..corpora import mixtures, physics, remote, speech, streams, strings
+from ..corpora import mixtures, physics, remote, speech, streams
 from ..corpus import digest
 from ..features.mel import SILENCE
 from ..preprocess import resample
@@ -28,14 +28,14 @@ LEAD = ((STEP - 1) * 160 + 256) / SR            # s, of sound that the first dec
 LABELS = (*speech.DIGITS, "other")
 SAID = (0.1, 0.32)              # s after a digit's end in which a window is to name it
 UNCLEAR = (-0.1, 0.42)          # … and in which, outside of `SAID`, it may answer as it likes
+PAUSE = 0.4                     # s, between two real digits
 LATE = 0.6                      # s after its end by which a digit must have been reported
 SNRS = (np.inf, 10, 5, 0)       # dB, of the tests
 GRID = 16                       # columns from one training window to the next
-OFTEN = 2                       # times as often as others come windows that are to name a digit
+OFTEN = 3                       # times as often as others come windows that are to name a digit
 LOUDER = 4.0                    # the pictures' signals, by which they can be turned down without raising a floor
 DECIBEL = np.log(10) / 10       # in units of a log-mel
-MOST = 6.0                      # false alarms per hour of the validation streams at 10 dB
-RULES = {"threshold": np.linspace(0.4, 0.96, 15), "smooth": (1, 2, 3, 4, 5), "refractory": (0.2, 0.28, 0.36)}
+RULES = {"threshold": np.linspace(0.4, 0.96, 15), "smooth": (2, 3, 4, 5, 6), "refractory": (0.24, 0.32, 0.4)}
 
 
 @dataclass(frozen=True)
@@ -142,11 +142,11 @@ def heard(streams, x, y, generator):
     speed = 0.85 + 0.35 * torch.rand((), generator=generator).item()
     voice = augment.bend(cut(voices, at, int(np.ceil(speed * WINDOW))), 0.1, speed, generator)[..., -WINDOW:]
     noise = cut(noises, elsewhere, WINDOW)
-    snr = torch.where(draw(0, 1) < 0.1, 60.0, draw(-2, 25))
+    snr = torch.where(draw(0, 1) < 0.1, 60.0, draw(0, 25))
     mixed = torch.logaddexp(voice, noise - DECIBEL * snr[:, None, None, None])
     colours = 3 * torch.randn((len(x), 1, 6), generator=generator)              # dB, from band to band
     colour = torch.nn.functional.interpolate(colours, size=mixed.shape[2], mode="linear", align_corners=True)
-    gain = DECIBEL * (colour[..., None] + draw(-32, 0, 1, 1, 1))
+    gain = DECIBEL * (colour[..., None] + draw(-20, 0, 1, 1, 1))
     pictures = augment.spec_augment((mixed + gain).clamp(min=SILENCE), n_freq_masks=1, freq_width=6, n_time_masks=1,
                                     time_width=8, warp=0, generator=generator)
     return pictures.to(x.device), truth[at].to(x.device)
@@ -170,8 +170,10 @@ def cut(pictures, at, columns):
 
 RECIPES = {
     "spotter-dscnn-streams": Spotting(
-        "spots ten spoken digits in a stream", models.DSCNNSpotter, 8, heard,
-        fit=dict(lr=3e-3, batch_size=32, weight_decay=0.01)),
+        "spots ten spoken digits in a stream", models.DSCNNSpotter, 6, heard, {"channels": 96},
+        fit=dict(lr=3e-3, batch_size=32, weight_decay=0.01),
+        note="For digits that are said one at a time, with a pause: of a string in one breath many are missed. The "
+             "rule is the best for validation streams at 10 dB, a false report costing as much as a digit gains."),
 }
 
 
@@ -315,15 +317,15 @@ def measured(p, corpus, rule):
 
 
 def tuned(p, corpus):
-    """The rule that spots most digits of validation streams, with at most `MOST` false alarms per hour.
+    """The rule that is best for validation streams: a false report costs as much as a digit that is spotted gains.
 
-    Where no rule has so few, it is the one with fewest.
+    Taught in: notebooks/13_real_time.ipynb, "Which word was that?"
     """
     rules = [dict(zip(RULES, values, strict=True)) for values in itertools.product(*RULES.values())]
 
     def worth(rule):
         found = measured(p, corpus, rule)
-        return -max(found["per_hour"], MOST), found["right"] - found["wrong"]
+        return found["right"] - found["wrong"] - found["errors"]
 
     best = max(rules, key=worth)
     return {name: round(float(value), 2) if name != "smooth" else value for name, value in best.items()}
@@ -340,8 +342,8 @@ def _denoiser():
     return models.load("voice-gru-scenes")[0]
 
 
-def real_streams(n_jobs=1):
-    """Streams of real digits: strings of test recordings of FSDD at 16 kHz, a second of silence after each.
+def real_streams():
+    """Streams of real digits: ten test recordings of one speaker of FSDD, at 16 kHz, each after a pause of 0.4 s.
 
     Returns
     -------
@@ -355,17 +357,25 @@ def real_streams(n_jobs=1):
 
     Taught in: notebooks/13_real_time.ipynb, "Which word was that?"
     """
-    real = strings.fsdd(n_jobs=n_jobs).split("test")
-    said = words_of(real)
-    return [np.pad(resample(y, sr, SR), (0, SR)) for y, sr, _ in real], [said[path] for path in real.table.path]
+    real, ys, said = remote.load("fsdd").split("test"), [], []
+    order = real.table.sample(frac=1, random_state=0).sort_values("speaker", kind="stable").index
+    for ten in np.split(order, len(order) // 10):
+        pieces, words, at = [], [], 0.0
+        for y, sr, row in (real[i] for i in ten):
+            pieces.append(np.pad(resample(y, sr, SR), (round(PAUSE * SR), 0)))
+            words.append((at + PAUSE, at + len(pieces[-1]) / SR, row["label"]))
+            at += len(pieces[-1]) / SR
+        ys.append(np.pad(np.concatenate(pieces), (0, SR)))
+        said.append(words)
+    return ys, said
 
 
-def on_real(model, rule, n_jobs=1):
+def on_real(model, rule):
     """What a spotter is worth on real digits, without noise: `words`, `right`, `hit_rate`, `wrong`, `delay`.
 
     Taught in: notebooks/13_real_time.ipynb, "Which word was that?"
     """
-    ys, said = real_streams(n_jobs)
+    ys, said = real_streams()
     since = [matched(vote(rule)(posteriors(model, picture(y))), words) for y, words in zip(ys, said, strict=True)]
     delays, words = np.concatenate(since), sum(map(len, said))
     right = int(np.isfinite(delays).sum())
@@ -391,7 +401,7 @@ def train(name, recipe, n_jobs, progress):
     models.checkpoints.halve(model.cpu())
     rule, metrics = judged(model, whole)
     if remote.at_hand("fsdd"):
-        metrics["fsdd"] = on_real(model, rule, n_jobs)
+        metrics["fsdd"] = on_real(model, rule)
     return models.save(name, model, {
         "title": recipe.title, "arguments": arguments, "labels": LABELS, "sr": SR, "corpus": whole.root.name,
         "feature": "log_mel", "picture": PICTURE, "window": WINDOW, "step": STEP, "rule": rule,
