@@ -11,7 +11,7 @@ import numpy as np
 import playwright
 import pytest
 
-from audiolab import features, models, stream, synth, widgets
+from audiolab import features, models, preprocess, stream, synth, widgets
 from audiolab.audio import AudioError
 from audiolab.detection import Word
 from audiolab.widgets import explorer, view
@@ -298,6 +298,20 @@ def test_a_new_start_waits_for_the_step_before_and_hears_nothing_of_it():
     assert {message["stream"] for message, _ in browser.answers()} == {"s2"}
     assert_drawn(rows[1], drawn(Y / 2))
     assert len(words) == len(live.words) == 4
+
+
+def test_in_silence_the_state_of_a_filter_becomes_zero_and_not_subnormal():
+    y, p = np.zeros(2 * SR, np.float32), stream.Filter(preprocess.butterworth(2, 300, SR, "highpass"))
+    y[0] = 1
+    p(y)
+    assert 0 < np.abs(p.state).max() < np.finfo(np.float64).tiny        # in this thread
+    live = widgets.LiveView(p)
+    browser = Browser(live)
+    browser.start()
+    browser.blocks(y)
+    until(lambda: len(browser.numbers()) == 40)
+    assert not p.state.any()
+    browser.finish(40)
 
 
 def test_stop_ends_the_thread():
