@@ -152,19 +152,11 @@ def test_across_a_gap_the_denoiser_hears_silence_and_is_as_late_as_before(at):
 # ---- what they are worth ------------------------------------------------------------------------------
 
 
-def test_the_spotter_finds_the_digits_of_the_sample():
-    y, sr = al.load(al.sample("digits"))
+@pytest.mark.parametrize(("voice", "snr"), [("en-gb-x-rp+linda", np.inf), ("en-us-nyc+f1", 15)])
+def test_the_spotter_finds_most_digits_of_voices_that_it_has_not_learnt_from(voice, snr):
     spotter = stream.Spotter(SPOTTER, CARD)
-    found = spotter(np.pad(preprocess.resample(y, sr, SR), (0, SR // 2))) + spotter.flush()
-    assert [one.word for one in found] == ["four", "zero", "two", "seven", "one"]
-
-
-def test_the_spotter_finds_digits_of_a_held_out_voice_in_noise():
-    said = ["six", "three", "nine", "one", "seven", "five"]
-    spotter = stream.Spotter(SPOTTER, CARD)
-    y = spoken(*said, snr=10)
-    found = [one.word for one in spotter(y) + spotter.flush()]
-    assert sum(a == b for a, b in zip(found, said, strict=False)) >= 5 and len(found) <= 6
+    found = [one.word for one in spotter(spoken(*speech.DIGITS, voice=voice, snr=snr)) + spotter.flush()]
+    assert len(set(speech.DIGITS) & set(found)) >= 8 and len(found) <= 10
 
 
 def test_the_spotter_says_nothing_where_nobody_speaks():
