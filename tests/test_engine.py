@@ -9,7 +9,8 @@ import types
 import numpy as np
 import pytest
 
-from audiolab import audio, preprocess, stream
+from audiolab import audio, preprocess, stream, widgets
+from audiolab.stream import engine as module
 from audiolab.stream.ends import KEPT
 from benchmarks import soak
 
@@ -45,7 +46,10 @@ class Stuck(stream.Chain):
 
     def __init__(self, at, seconds):
         super().__init__()
-        self.at, self.seconds, self.heard = at, seconds, 0
+        self.at, self.seconds = at, seconds
+
+    def reset(self):
+        self.heard = 0
 
     def process(self, x):
         self.heard, before = self.heard + len(x), self.heard
@@ -55,10 +59,10 @@ class Stuck(stream.Chain):
 
 
 class Breaks(stream.Chain):
-    """A processor that cannot."""
+    """A processor that cannot, as soon as there is sound."""
 
     def process(self, x):
-        if len(x):
+        if x.any():
             raise KeyError("a letter that no keyboard has")
         return x
 
@@ -200,10 +204,21 @@ def test_the_meter_counts_on_when_its_oldest_rows_make_room():
     assert list(rows["first"]) == [k * BLOCK for k in range(70, 120)]
     assert (figures["blocks"], figures["shed"], figures["missed"]) == (120, 12, 120 // 20 * 10)
     assert (figures["deepest"], figures["dropped"]) == (3, 119)
+    assert len(rows) == 50
     times = np.sort(rows.done - rows.taken)
     assert figures["compute_p50_ms"] == pytest.approx(1e3 * times[24])          # 25 of 50 took no longer
     assert figures["compute_p99_ms"] == figures["compute_worst_ms"] == pytest.approx(1e3 * times[-1])
     assert figures["wait_p95_ms"] == pytest.approx(1) and figures["block_ms"] == 10
+
+
+def test_the_worst_is_not_forgotten():
+    meter = stream.Meter(SR, BLOCK, kept=10)
+    for k in range(100):
+        at = 0.01 * (k + 1)
+        meter.record(k * BLOCK, at, at + (0.3 if k == 7 else 0.001), at + (0.5 if k == 7 else 0.002), 1, False, 0)
+    figures = meter.summary()
+    assert [figures[f"{name}_worst_ms"] for name in ("compute", "wait", "total")] == pytest.approx([200, 300, 500])
+    assert figures["total_p99_ms"] == pytest.approx(2)                  # of the blocks that are remembered
 
 
 def test_the_meter_shows_itself_also_when_it_is_empty():
@@ -345,7 +360,7 @@ def test_stop_takes_what_still_waits_and_ends_the_threads():
 
 
 def test_a_source_without_stamps_or_an_end_serves_too():
-    class Bare:                                                         # what widgets.LiveInput has
+    class Endless:
         def __init__(self):
             self.sr, self.ring = SR, stream.RingBuffer(SR)
 
@@ -356,7 +371,7 @@ def test_a_source_without_stamps_or_an_end_serves_too():
             self.ring.write(np.ones(10))
 
     sink = Collects()
-    with stream.Engine(Bare(), stream.Chain(), sink) as engine:
+    with stream.Engine(Endless(), stream.Chain(), sink) as engine:
         time.sleep(0.1)
     assert len(sink.y) == 1244 and engine.meter.blocks == 8 and engine.meter.block == 160
 
@@ -379,6 +394,120 @@ def test_a_scheduler_refuses_numbers_that_make_no_sense(wrong):
         stream.Engine(stream.File(noise(1), SR), stream.Chain(), block=SR + 1)
     with pytest.raises(ValueError, match=r"at least one sample|above 0"):
         stream.simulate(noise(1), SR, stream.Chain(), **{"block": BLOCK, **wrong})
+
+
+class Bare:
+    """A source of nothing but what a test writes, as `widgets.LiveInput` is one: without stamps."""
+
+    def __init__(self, n=0):
+        self.sr, self.ring, self.ended, self.n = SR, stream.RingBuffer(SR), False, n
+
+    def start(self):
+        self.ring.write(np.ones(self.n))
+
+    def stop(self):
+        self.ended = True
+
+
+def test_a_processor_is_warm_and_reset_before_the_source_starts():
+    class Notes(stream.Chain):
+        def __init__(self):
+            super().__init__()
+            self.heard = []
+
+        def process(self, x):
+            self.heard.append((len(x), source.ring.written, float(np.abs(x).max(initial=0))))
+            return x
+
+        def reset(self):
+            self.heard.append("reset")
+
+    source, p = Bare(1600), Notes()
+    with stream.Engine(source, p, block=800):
+        time.sleep(0.1)
+    heard = p.heard[2:]                                                 # the constructor asks what nothing becomes
+    assert heard[:5] == [(800, 0, 0)] * 4 + ["reset"] and heard[5] == (800, 1600, 1)
+
+
+def test_in_silence_the_state_of_a_filter_becomes_zero_and_not_subnormal():
+    y = np.zeros(10 * SR, np.float32)
+    y[0] = 1
+    p, state = stream.Filter(preprocess.butterworth(2, 300, SR, "highpass")), []
+    p(y)
+    assert 0 < np.abs(p.state).max() < np.finfo(np.float64).tiny        # outside of the engine
+    with stream.Engine(stream.File(y, SR, 1600, speed=None), p, types.SimpleNamespace(
+            write=lambda out: state.append(p.state))) as engine:
+        engine.wait(60)
+    assert np.abs(state[0]).max() > 0 and not state[-2].any()
+
+
+@pytest.mark.parametrize("n, seconds", [(1234, 0.2), (0, 0.4)])
+def test_a_live_source_that_falls_silent_ends_the_engine_in_clear_words(n, seconds, monkeypatch):
+    monkeypatch.setattr(module, "QUIET", 0.2)
+    monkeypatch.setattr(module, "PATIENCE", 0.4)                        # at first somebody has to allow it
+    source = Bare(n)
+    source.status = "nobody knows"
+    engine, begun = stream.Engine(source, stream.Chain()), time.perf_counter()
+    engine.start()
+    assert engine.wait(20) and source.ended and seconds < time.perf_counter() - begun < seconds + 1
+    with pytest.raises(audio.AudioError, match=r"no sound has come for .* \(nobody knows\)\. See that it is there"):
+        engine.stop()
+
+
+def test_a_file_may_be_slow(monkeypatch):
+    monkeypatch.setattr(module, "QUIET", 0.05)
+    with stream.Engine(stream.File(noise(0.4), SR, 3200), stream.Chain()) as engine:
+        assert engine.wait(20)
+
+
+def test_a_source_at_another_rate_than_the_engine_was_made_for_is_refused():
+    source = Bare(1600)
+    engine = stream.Engine(source, stream.Chain())
+    source.sr = 48000                                                   # what a browser may say when it starts
+    engine.start()
+    assert engine.wait(20) and source.ended
+    with pytest.raises(audio.AudioError, match="48000 Hz, and the engine was made for 16000"):
+        engine.stop()
+
+
+def test_the_browser_s_microphone_says_its_block_in_seconds():
+    live = widgets.LiveInput()
+    live.send = lambda message, buffers=None: None
+    sink = Collects()
+    with stream.Engine(live, stream.Chain(), sink) as engine:
+        live._receive(live, {"event": "start", "sr": SR, "stream": "s"}, [])
+        for k in range(5):
+            live._receive(live, {"event": "block", "number": k, "stream": "s"},
+                          [memoryview(numbers(1)[1600 * k : 1600 * (k + 1)].tobytes())])
+    assert engine.meter.block == 1600 and engine.meter.blocks >= 1
+    np.testing.assert_array_equal(sink.y, numbers(0.5))
+
+
+def test_what_is_overtaken_during_the_read_is_told_to_the_processor_at_once():
+    class Skips(stream.Chain):
+        heard = ()
+
+        def skip(self, n):
+            self.heard += (("lost", n),)
+
+        def process(self, x):
+            self.heard += tuple(np.round(x[:1] * 2**24))
+            return x
+
+    class Overtaken(stream.RingBuffer):
+        def read(self, n):
+            if self.written == 400:                                     # between the look and the read
+                self.write(y[400:700])
+            return super().read(n)
+
+    y, source, p = numbers(1), Bare(), Skips()
+    source.ring = Overtaken(400)
+    loop = module.Loop(source, p, lambda out: None, 100, None, stream.Meter(SR, 100),
+                       types.SimpleNamespace(ended=False, when=lambda n: 0, now=lambda: 0, took=lambda *a: None))
+    source.ring.write(y[:400])
+    loop.turn()
+    loop.turn()
+    assert p.heard == (("lost", 300), 300, 400)
 
 
 # ------------------------------------------------------------------------- files
@@ -489,6 +618,7 @@ def card(monkeypatch):
 
         def close(self):
             self.state = "closed"
+            self.options["finished_callback"]()
 
         def comes(self, y, *flags):
             self.options["callback"](np.asarray(y, np.float32)[:, None], len(y), None, Flags(*flags))
@@ -507,8 +637,9 @@ def test_a_microphones_callback_copies_and_counts_and_nothing_else(card):
     with stream.Microphone(SR, 80) as microphone:
         [opened] = card.opened
         assert opened.state == "running"
-        assert {name: opened.options[name] for name in ("samplerate", "blocksize", "channels", "dtype", "device")} == {
-            "samplerate": SR, "blocksize": 80, "channels": 1, "dtype": "float32", "device": None}
+        assert {name: opened.options[name] for name in (
+                "samplerate", "blocksize", "latency", "channels", "dtype", "device")} == {
+            "samplerate": SR, "blocksize": 0, "latency": "low", "channels": 1, "dtype": "float32", "device": None}
         y = noise(0.01)
         opened.comes(y[:80])
         opened.comes(y[80:], "input_overflow")
@@ -558,6 +689,63 @@ def test_the_engine_counts_the_xruns_of_both_ends(card):
         played = np.concatenate([speakers.fetches(160) for _ in range(6)])
     np.testing.assert_array_equal(played[:800], numbers(1)[:800])
     assert engine.meter.summary()["xruns"] == 2 and engine.meter.blocks == 5
+
+
+def test_after_a_stall_the_speakers_leave_out_what_would_be_late_for_ever(card):
+    y = numbers(3)
+    with stream.Speakers(SR, 160) as sink:
+        [opened] = card.opened
+        sink.write(y[: 2 * 320 + 1600])                                 # twice the cushion and 0.1 s: as long as may be
+        np.testing.assert_array_equal(opened.fetches(160), y[:160])
+        assert sink.skipped == 0
+        sink.write(y[2240:16000])                                       # all that waited meanwhile, at once
+        np.testing.assert_array_equal(opened.fetches(160), y[15680:15840])
+        assert sink.skipped == 16000 - 160 - 320 and sink.underruns == 0
+        sink.write(y)                                                   # more than the ring holds
+        np.testing.assert_array_equal(opened.fetches(160), y[-320:-160])
+        assert sink.skipped == 16000 - 160 - 320 + len(y) - 160 and sink.underruns == 0
+
+
+def test_the_cushion_is_two_of_the_blocks_that_come_unless_it_is_given(card):
+    source = stream.File(noise(1), SR)
+    with stream.Speakers(SR) as sink, stream.Speakers(SR, ahead=200) as given, stream.Speakers(SR, 4000) as long:
+        for one in (sink, given, long):
+            stream.Engine(source, stream.Chain(), one, block=1600)
+        assert (sink.ahead, given.ahead, long.ahead) == (3200, 200, 8000)
+        given.write(noise(0.1)[:300])
+        assert not card.opened[1].fetches(400).any() and given.underruns == 0   # longer than the cushion: it waits
+        given.write(noise(0.1)[:100])
+        assert card.opened[1].fetches(400).all() and given.underruns == 0
+
+
+def test_what_the_speakers_leave_out_stands_in_the_meter(card):
+    source = Bare(SR - 160)
+    with stream.Speakers(SR) as sink, stream.Engine(source, stream.Chain(), sink) as engine:
+        while sink.ring.written < SR - 160:
+            time.sleep(0.001)
+        card.opened[0].fetches(160)
+        source.ring.write(np.ones(160))
+    assert engine.meter.summary()["skipped"] == sink.skipped == SR - 480
+    assert f"{SR - 480} left out by the sink" in repr(engine.meter)
+
+
+def test_a_sound_card_that_ends_a_stream_ends_the_engine_in_clear_words(card):
+    microphone = stream.Microphone(SR)
+    engine = stream.Engine(microphone, stream.Chain())
+    engine.start()
+    card.opened[0].comes(noise(0.1))
+    assert not engine.wait(0.05) and not microphone.ended
+    card.opened[0].options["finished_callback"]()
+    assert engine.wait(20) and microphone.ended and engine.meter.blocks == 10
+    with pytest.raises(audio.AudioError, match="sound card has ended the stream"):
+        engine.stop()
+    with stream.Microphone(SR) as microphone:
+        pass
+    assert microphone.ended and not microphone.broken                   # somebody stopped it
+    with stream.Speakers(SR) as sink:
+        card.opened[-1].options["finished_callback"]()
+        with pytest.raises(audio.AudioError, match="closed, or their device is gone"):
+            sink.write(noise(0.1))
 
 
 @pytest.mark.parametrize("make", [lambda: stream.Microphone(SR).start(), lambda: stream.Speakers(SR)])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from audiolab.stream import RingBuffer
 from audiolab.stream import ring as module
 
-STEPS = st.lists(st.tuples(st.sampled_from(["write", "read", "latest"]), st.integers(0, 25)), max_size=40)
+STEPS = st.lists(st.tuples(st.sampled_from(["write", "read", "skip", "latest"]), st.integers(0, 25)), max_size=40)
 
 
 @given(capacity=st.integers(1, 12), channels=st.sampled_from([None, 1, 3]), steps=STEPS)
@@ -34,9 +34,13 @@ def test_it_does_what_a_deque_of_samples_does(capacity, channels, steps):
             waiting = list(model)[len(model) - unread:]
             np.testing.assert_array_equal(ring.read(n), block(waiting[:n]))
             taken, unread = taken + min(n, unread), unread - min(n, unread)
+        elif action == "skip":
+            assert ring.skip(n) == min(n, unread)
+            unread -= min(n, unread)
         else:
             np.testing.assert_array_equal(ring.latest(n), block(list(model)[-n:] if n else []))
         assert (ring.available, ring.written, ring.taken) == (unread, count, taken)
+        assert action not in ("read", "skip") or not n or ring.passed == count - unread
         assert ring.written == ring.taken + ring.dropped + ring.available
 
 

@@ -1,16 +1,20 @@
 """Blocks that come from the browser go back as pictures and words, at their time; whatever fails is said."""
 
+import json
 import re
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
+import playwright
 import pytest
 
-from audiolab import features, models, stream, synth, widgets
+from audiolab import features, models, preprocess, stream, synth, widgets
 from audiolab.audio import AudioError
 from audiolab.detection import Word
-from audiolab.widgets import view
+from audiolab.widgets import explorer, view
 
 SR, BLOCK = 16000, 800
 Y = synth.noise("white", 2, SR, np.random.default_rng(3)) * np.linspace(0.1, 3, 2 * SR, dtype=np.float32)
@@ -296,6 +300,20 @@ def test_a_new_start_waits_for_the_step_before_and_hears_nothing_of_it():
     assert len(words) == len(live.words) == 4
 
 
+def test_in_silence_the_state_of_a_filter_becomes_zero_and_not_subnormal():
+    y, p = np.zeros(2 * SR, np.float32), stream.Filter(preprocess.butterworth(2, 300, SR, "highpass"))
+    y[0] = 1
+    p(y)
+    assert 0 < np.abs(p.state).max() < np.finfo(np.float64).tiny        # in this thread
+    live = widgets.LiveView(p)
+    browser = Browser(live)
+    browser.start()
+    browser.blocks(y)
+    until(lambda: len(browser.numbers()) == 40)
+    assert not p.state.any()
+    browser.finish(40)
+
+
 def test_stop_ends_the_thread():
     live = widgets.LiveView(Halved())
     browser, before = Browser(live), {*threading.enumerate()}
@@ -359,3 +377,141 @@ def test_a_view_has_limits():
     with pytest.raises(ValueError, match="8000 to 96000 Hz"):
         widgets.LiveView(sr=100)
     assert widgets.LiveView(sr=8000).drawn["bands"] == 40
+
+
+# ---- in the browser's stead ---------------------------------------------------------------------------
+
+
+def javascript(code, *names):
+    """What a piece of JavaScript prints, run behind the texts of some of the widgets' files."""
+    node = next(Path(playwright.__file__).parent.glob("driver/node*"))
+    source = "\n".join([*(explorer.static(name).replace("export default", "void") for name in names), code])
+    done = subprocess.run([node, "--input-type=module", "-"], input=source, capture_output=True, text=True,
+                          encoding="utf-8", timeout=PATIENCE)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+PLAYS = """
+let Player;
+Object.assign(globalThis, { sampleRate: 16000, registerProcessor: (_, it) => (Player = it) });
+globalThis.AudioWorkletProcessor = class { port = { postMessage() {} } };
+eval(PLAYER);
+const player = new Player({ processorOptions: { wait: 1600 } }), out = [], counts = [];
+let sent = 0;
+for (const n of STEPS) {
+  if (n > 0) {
+    player.port.onmessage({ data: { samples: Float32Array.from({ length: n }, (_, i) => VALUE), at: sent / 16000 } });
+    sent += n;
+  } else for (let i = 0; i < -n; i++) {
+    const block = new Float32Array(128);
+    player.process([], [[block]]);
+    out.push(...block);
+  }
+  counts.push([player.underruns, player.skipped, player.written - player.read]);
+}
+console.log(JSON.stringify({ out, counts }));
+"""
+
+
+def played(steps, value="1"):
+    """The player's samples and counts: a number above 0 is of samples that come, one below of calls that it answers."""
+    told = javascript(PLAYS.replace("STEPS", json.dumps(steps)).replace("VALUE", value), "view.js")
+    return np.array(told["out"]), told["counts"]
+
+
+def test_the_player_plays_what_came_and_fades_at_both_sides_of_a_gap():
+    out, counts = played([1600, -20, 800, -2, 900, -4])
+    assert np.abs(np.diff(out, prepend=0)).max() < 0.01 and out.max() == 1      # no step anywhere
+    assert [under for under, _, _ in counts] == [0, 1, 1, 1, 1, 1]
+    assert (out[1536:2560] == 0).all() and not out[20 * 128 : 22 * 128].any()   # until as many wait again
+    assert counts[1][2] == 64 and out[-1] == 1                          # less than one call is left, for later
+    out, _ = played([3000, -20], "(sent + i) / 2 ** 24")
+    np.testing.assert_array_equal(np.round(out[128:2560] * 2**24), np.arange(128, 2560))
+
+
+@pytest.mark.parametrize("n", [7000, 30000])                            # more than it wants, more than it holds
+def test_the_player_leaves_out_what_is_too_late_and_fades_there_as_well(n):
+    out, counts = played([2400, -5, n, -6])
+    assert np.abs(np.diff(out, prepend=0)).max() < 0.01
+    assert counts[-1] == [0, 2400 + n - 1600 - 6 * 128, 1600 - 5 * 128]
+    out, _ = played([2400, -5, n, -6], "(sent + i) / 2 ** 24")
+    assert round(out[-1] * 2**24) == 2400 + n - 1600 + 5 * 128 - 1
+
+
+LISTENS = """
+let now = 0, tick, opened;
+const said = [], told = [], heard = [];
+Object.defineProperty(globalThis, "performance", { value: { now: () => now } });
+globalThis.setInterval = (f) => (tick = f, 1);
+globalThis.clearInterval = () => (tick = () => {});
+element = () => ({ dataset: {}, append() {}, setAttribute() {} });
+meter = () => ({ el: null, reset() {}, show() {} });
+const line = { dataset: {} };
+frame = () => ({ line, say: (words, kind) => { line.dataset.kind = kind; said.push(words); } });
+openMicrophone = async (options) => (opened = { ...options, sr: 16000, finish: async () => {} });
+const model = { get: () => 0.05, send: (message) => told.push(message), on: (_, f) => heard.push(f), off() {} };
+const el = { append() {} };
+listen({ model, el, name: "", hint: "", parts: [], begins() {}, takes: () => ({}) });
+globalThis.document = { hidden: false };
+globalThis.setTimeout = (f) => f();
+heard[0]({ do: "ask" });
+heard[0]({ do: "start", view: told.at(-1).view });
+await new Promise((resolve) => setImmediate(resolve));
+const { stream } = told.at(-1);
+const block = (number) => opened.onBlock(new Float32Array(800), number, 0);
+const answer = () => heard[0]({ do: "heard", stream, blocks: 1, lost: 0 });
+const each = [];
+const note = () => each.push(said.at(-1));
+note();
+block(0); answer(); now += 2000; tick(); note();            // late, but not yet said
+now += 2000; tick(); note();                                // no block, hence no answer
+block(1); answer(); note();
+opened.onPause("muted"); note();
+block(2); answer(); tick(); note();                         // a muted microphone gives silence
+opened.onPause(""); note();
+for (let i = 3; i < 7; i++) { now += 1000; block(i); tick(); }
+note();                                                     // blocks, and no answer
+for (let i = 7; i < 40; i++) { now += 1000; block(i); tick(); }
+note();
+console.log(JSON.stringify(each));
+"""
+
+
+def test_the_widget_says_when_no_sound_comes_and_when_no_answer_comes():
+    says = javascript("let element, meter, frame, openMicrophone;\n" + LISTENS, "streaming.js")
+    assert says[:2] == ["Listening."] * 2
+    assert says[2].startswith("No sound comes: the browser lets this page sleep")
+    assert says[3:7] == ["Listening.", "muted", "muted", "Listening."]
+    assert says[7].startswith("Listening, but the kernel does not answer") and says[8].endswith("Stopped.")
+    assert "has not answered for 30 s" in says[8]
+
+
+OPENS = """
+const said = [];
+const track = { label: "", muted: false, getSettings: () => ({ sampleRate: 16000 }), stop() {} };
+const context = { state: "running", sampleRate: 16000, resume: async () => {}, close() {}, destination: {} };
+context.audioWorklet = { addModule: async () => {} };
+const node = { port: {}, connect: () => node };
+globalThis.AudioContext = function () {
+  return Object.assign(context, { createMediaStreamSource: () => ({ context, connect: () => node }) });
+};
+globalThis.AudioWorkletNode = function () { return node; };
+const getUserMedia = async () => ({ getAudioTracks: () => [track] });
+Object.defineProperty(globalThis, "navigator", { value: { mediaDevices: { getUserMedia } } });
+const onPause = (words) => said.push(words);
+const microphone = await openMicrophone({ rate: 16000, seconds: 0.05, onBlock() {}, onEnd() {}, onPause });
+track.muted = true; track.onmute();
+track.muted = false; track.onunmute();
+context.state = "interrupted"; context.onstatechange();
+context.state = "running"; context.onstatechange();
+microphone.close();
+console.log(JSON.stringify([said, [track.onmute, track.onunmute, track.onended, context.onstatechange]]));
+"""
+
+
+def test_a_microphone_that_the_system_mutes_or_a_suspended_tab_is_said():
+    says, left = javascript(OPENS, "microphone.js")
+    assert [words.split(":")[0] for words in says] == [
+        "", "The system has muted the microphone.", "", "The browser has suspended the sound", ""]
+    assert left == [None] * 4

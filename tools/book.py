@@ -29,7 +29,8 @@ FOLDER = ROOT / "book" / "_build"
 TAUGHT = re.compile(r'Taught in: notebooks/(\w+)\.ipynb, "([^"]+)"')
 PAGES = {"CONTRIBUTING.md": "contributing.md", "data/README.md": "data.md",
          "benchmarks/CLAIMS.md": "claims.md", "benchmarks/RESULTS.md": "results.md",
-         "benchmarks/LEARNING.md": "learning.md", "benchmarks/CAPSTONE.md": "capstone.md"}
+         "benchmarks/LEARNING.md": "learning.md", "benchmarks/CAPSTONE.md": "capstone.md",
+         "benchmarks/REALTIME.md": "realtime.md"}
 HOMES = {"README.md": "index.md", "audiolab/__init__.py": "api/index.rst", "notebooks": "notebooks/00_start_here.ipynb"}
 
 _FENCE = re.compile(r"^(?P<ticks>`{3,}|~{3,}).*?^(?P=ticks)[ ]*$", re.MULTILINE | re.DOTALL)

@@ -1314,16 +1314,17 @@ P = np.array([[90, 0, 10], [10, 10, 80], [60, 10, 30], [80, 10, 10], [90, 0, 10]
               [42, 0, 58]]) / 100
 
 vote = Exercise(
-    "13.5", "vote(p, width, threshold, refractory)",
-    example=lambda: (P, 3, 0.44, 2),
+    "13.5", "vote(p, threshold, smooth, rest)",
+    example=lambda: (P, 0.44, 3, 3),
     hints=[
         "Three steps vote. At step 0 one was heard: by how much is its probability divided? And at step 5, which three "
         "vote?",
-        "First the means, of all classes, over this step and the `width - 1` before it. Then go through time once, and "
-        "remember when the last report was. The highest class is found among all of them, the last one included.",
-        "Zeros before the beginning: `np.concatenate([np.zeros((width - 1, classes)), p])`; the mean at step t is that "
-        "of rows t to t + width - 1 of it. A report at t silences t + 1 to t + `refractory`: the next may come when "
-        "`t - last > refractory`.",
+        "First the means, over this step and the `smooth - 1` before it. Then go through time once, and remember when "
+        "the last report was. The highest is looked for among the words, `mean[:, :-1]`: whether it is a word at all "
+        "the threshold decides.",
+        "Zeros before the beginning: `np.concatenate([np.zeros((smooth - 1, classes)), p])`; the mean at step t is "
+        "that of rows t to t + smooth - 1 of it. The next report may come when `t - last >= rest`; before the first "
+        "one, `last = -rest`.",
     ],
     learned="A vote pays for fewer false alarms with time, half its width or more. After a report the spotter holds "
             "its tongue: a word is said once, and seen many times.",
@@ -1331,7 +1332,7 @@ vote = Exercise(
 
 
 @vote.output
-def is_steps_and_words(t, got, p, width, threshold, refractory):
+def is_steps_and_words(t, got, p, threshold, smooth, rest):
     t.holds(isinstance(got, np.ndarray) and got.ndim == 2 and got.shape[1] == 2, "Your reports: "
             f"**{briefly(got)}**, expected an array of shape [k, 2], step and class of each; of none, [0, 2].",
             ask="How many numbers has a report, and what does an array of no reports look like?", values=False)
@@ -1349,16 +1350,16 @@ def is_steps_and_words(t, got, p, width, threshold, refractory):
             "order of time.", ask="How many words can be reported at a step?")
 
 
-def _reports(p, width, threshold, refractory):
+def _reports(p, threshold, smooth, rest):
     """Reports by pandas' rolling mean."""
-    p = pd.DataFrame(np.concatenate([np.zeros((width, p.shape[1])), p]))
-    mean = p.rolling(width).mean().to_numpy()[width:]
-    best = mean.argmax(axis=1)
-    could = np.flatnonzero((best < p.shape[1] - 1) & (mean.max(axis=1) >= threshold))
+    p = pd.DataFrame(np.concatenate([np.zeros((smooth, p.shape[1])), p]))
+    mean = p.rolling(smooth).mean().to_numpy()[smooth:]
+    best = mean[:, :-1].argmax(axis=1)
+    could = np.flatnonzero(mean[:, :-1].max(axis=1) >= threshold)
     reports = []
     while len(could):
         reports.append((could[0], best[could[0]]))
-        could = could[could > could[0] + refractory]
+        could = could[could >= could[0] + rest]
     return np.array(reports, int).reshape(-1, 2)
 
 
@@ -1366,11 +1367,11 @@ def _listed(reports):
     return ", ".join(f"{c} at {t}" for t, c in reports) or "nothing"
 
 
-def _voted(t, case, p, width, threshold, refractory, says, ask):
+def _voted(t, case, p, threshold, smooth, rest, says, ask):
     """Hold reports to what they are."""
     p = np.asarray(p, float)
-    got = t.on(case)(p, width, threshold, refractory)
-    want = _reports(p, width, threshold, refractory)
+    got = t.on(case)(p, threshold, smooth, rest)
+    want = _reports(p, threshold, smooth, rest)
     same = np.array_equal(got, want)
     n = next((i for i, (a, b) in enumerate(zip(got.tolist(), want.tolist(), strict=False)) if a != b),
              min(len(got), len(want)))
@@ -1388,49 +1389,49 @@ def _said(*probabilities, others=None):
 
 @vote.edges
 def nothing_is_said(t):
-    _voted(t, "five steps of anything else", _said(0, 0, 0, 0, 0), 2, 0.5, 0, "anything else is never reported.",
+    _voted(t, "five steps of anything else", _said(0, 0, 0, 0, 0), 0.5, 2, 1, "anything else is never reported.",
            "Is everything that has the highest mean a word?")
-    _voted(t, "a single step, and three that vote", _said(1), 3, 0.5, 1, "one vote of three is not enough.",
-           "By how many is divided while fewer than `width` steps were heard?")
+    _voted(t, "a single step, and three that vote", _said(1), 0.5, 3, 2, "one vote of three is not enough.",
+           "By how many is divided while fewer than `smooth` steps were heard?")
 
 
 @vote.edges
 def a_single_voter(t):
-    _voted(t, "a width of 1", _said(0, 1, 0, 0, 1), 1, 0.75, 0, "each step speaks for itself.",
-           "Which steps vote at a width of 1?")
+    _voted(t, "a mean of one step", _said(0, 1, 0, 0, 1), 0.75, 1, 1, "each step speaks for itself.",
+           "Which steps vote if `smooth` is 1?")
 
 
 @vote.edges
 def too_few_votes(t):
-    _voted(t, "a word in the first two steps, and four that vote", _said(1, 1, 0, 0, 0, 0), 4, 0.75, 9,
-           "two votes of four are a half.", "By how many is divided while fewer than `width` steps were heard?")
+    _voted(t, "a word in the first two steps, and four that vote", _said(1, 1, 0, 0, 0, 0), 0.75, 4, 10,
+           "two votes of four are a half.", "By how many is divided while fewer than `smooth` steps were heard?")
 
 
 @vote.edges
 def exactly_enough(t):
-    _voted(t, "three sure steps, four that vote, and a threshold of 0.75", _said(0, 1, 1, 1, 0, 0, 0), 4, 0.75, 9,
+    _voted(t, "three sure steps, four that vote, and a threshold of 0.75", _said(0, 1, 1, 1, 0, 0, 0), 0.75, 4, 10,
            "the mean reaches the threshold exactly, at step 3.",
            "Which steps vote at step t, and is a word believed that reaches the threshold?")
 
 
 @vote.edges
 def never_sure(t):
-    _voted(t, "steps of 0.625 and a threshold of 0.75", _said(*[0.625] * 6), 2, 0.75, 1, "the word is the highest of "
+    _voted(t, "steps of 0.625 and a threshold of 0.75", _said(*[0.625] * 6), 0.75, 2, 2, "the word is the highest of "
            "all at each step, and at none of them sure enough.", "What is the mean taken of?")
 
 
 @vote.edges
 def anything_else_is_likelier(t):
-    _voted(t, "a word of 0.375 against 0.625 for anything else, and a threshold of 0.25", _said(*[0.375] * 5), 1, 0.25,
-           0, "it is beyond the threshold, and still something else is likelier.", "Among which classes is the highest "
-           "looked for?")
+    _voted(t, "a word of 0.375 against 0.625 for anything else, and a threshold of 0.25", _said(*[0.375] * 5), 0.25, 1,
+           1, "it is beyond the threshold at each step, and the threshold alone decides.", "Among which classes is the "
+           "highest looked for?")
 
 
 @vote.edges
 def silence_after_a_report(t):
-    _voted(t, "seven sure steps and two of silence after a report", _said(*[1] * 7), 1, 0.5, 2,
+    _voted(t, "seven sure steps and three from a report to the next", _said(*[1] * 7), 0.5, 1, 3,
            "steps 0, 3 and 6 speak.", "Which is the first step that may report again?")
-    _voted(t, "one word and, a step later, another", _said(1, 0, 0, 0, others=[0, 1, 1, 1]), 1, 0.5, 2,
+    _voted(t, "one word and, a step later, another", _said(1, 0, 0, 0, others=[0, 1, 1, 1]), 0.5, 1, 3,
            "the second has to wait until step 3 as well.", "Whom does a report silence?")
 
 
@@ -1447,9 +1448,9 @@ def _speech(rng, steps=90, classes=5, sure=6.0):
 @vote.properties
 def the_future_does_not_matter(t):
     p = _speech(t.rng)
-    whole = t.on("ninety steps")(p, 5, 0.5, 4)
+    whole = t.on("ninety steps")(p, 0.5, 5, 5)
     for stop in (20, 41, 66):
-        got = t.on(f"the first {stop} of them")(p[:stop], 5, 0.5, 4)
+        got = t.on(f"the first {stop} of them")(p[:stop], 0.5, 5, 5)
         want = whole[whole[:, 0] < stop]
         t.holds(np.array_equal(got, want), f"Up to step {stop} you report **{_listed(got)}** if nothing follows, and "
                 f"{_listed(want)} if something does. Nobody knows the future.", ask="Which steps vote at step t?")
@@ -1458,17 +1459,17 @@ def the_future_does_not_matter(t):
 @vote.properties
 def never_twice_in_a_row(t):
     rest = int(t.rng.integers(2, 9))
-    got = t.on(f"ninety steps, {rest} of silence after each report")(_speech(t.rng), 3, 0.4, rest)
+    got = t.on(f"ninety steps, {rest} from a report to the next")(_speech(t.rng), 0.4, 3, rest)
     gaps = np.diff(got[:, 0])
-    t.holds(not np.any(gaps <= rest), f"Two of your reports are **{gaps.min() if len(gaps) else 0}** steps apart, "
-            f"expected more than {rest}.", ask="Which is the first step that may report again?")
+    t.holds(not np.any(gaps < rest), f"Two of your reports are **{gaps.min() if len(gaps) else 0}** steps apart, "
+            f"expected {rest} or more.", ask="Which is the first step that may report again?")
 
 
 @vote.properties
 def names_do_not_matter(t):
     p, order = _speech(t.rng), t.rng.permutation(4)
-    once = t.on("ninety steps of four words")(p, 4, 0.5, 3)
-    again = t.on("the words in another order")(p[:, [*order, 4]], 4, 0.5, 3)
+    once = t.on("ninety steps of four words")(p, 0.5, 4, 4)
+    again = t.on("the words in another order")(p[:, [*order, 4]], 0.5, 4, 4)
     want = np.stack([once[:, 0], np.argsort(order)[once[:, 1]]], axis=1) if len(once) else once
     t.holds(np.array_equal(again, want), "With the words in another order the same words should be reported at the "
             f"same steps. Of {len(once)} reports, **{len(again)}** are there, and not all are the same.",
@@ -1479,85 +1480,85 @@ def names_do_not_matter(t):
 def a_moment_is_not_a_word(t):
     at = int(t.rng.integers(6, 20))
     p = _said(*(float(step == at) for step in range(30)))
-    _voted(t, f"one sure step, number {at}, among thirty, and five that vote", p, 5, 0.5, 3,
+    _voted(t, f"one sure step, number {at}, among thirty, and five that vote", p, 0.5, 5, 4,
            "one vote of five is not enough.", "What is held against the threshold: a step, or a mean?")
 
 
 @vote.reference
 def agrees_with_pandas_rolling(t):
-    for width, threshold, refractory in ((1, 0.6, 0), (4, 0.5, 3), (7, 0.35, 10), (12, 0.3, 0)):
+    for threshold, smooth, rest in ((0.6, 1, 1), (0.5, 4, 4), (0.35, 7, 11), (0.3, 12, 1)):
         p = _speech(t.rng, 200, 7, sure=float(t.rng.uniform(4, 8)))
-        _voted(t, f"200 steps, a width of {width}, {refractory} of silence", p, width, threshold, refractory,
+        _voted(t, f"200 steps, a mean of {smooth}, {rest} from a report to the next", p, threshold, smooth, rest,
                "it has to agree with the mean that `pandas` finds with `rolling`.", "Which steps vote, and what is "
                "held against the threshold?")
 
 
-def _mean(p, width):
+def _mean(p, smooth):
     """The running mean without fault."""
-    total = np.cumsum(np.concatenate([np.zeros((width, p.shape[1])), p]), axis=0)
-    return (total[width:] - total[:-width]) / width
+    total = np.cumsum(np.concatenate([np.zeros((smooth, p.shape[1])), p]), axis=0)
+    return (total[smooth:] - total[:-smooth]) / smooth
 
 
-def _voting(p, width, threshold, refractory, smooth=_mean, best=lambda mean: mean.argmax(axis=1),
-            enough=lambda mean, p, t, c, threshold: mean[t, c] >= threshold, rest=lambda t, last, refractory, c:
-            t - last.get("any", -math.inf) > refractory, touched=False):
+def _voting(p, threshold, smooth, rest, mean_of=_mean, best=lambda mean: mean[:, :-1].argmax(axis=1),
+            enough=lambda mean, p, t, c, threshold: mean[t, c] >= threshold, free=lambda t, last, rest, c:
+            t - last.get("any", -math.inf) >= rest, touched=False):
     """What a mistake reports: other means, another highest class, another threshold, another silence."""
-    mean = smooth(p, width)
+    mean = mean_of(p, smooth)
     reports, last = [], {}
     for t, c in enumerate(best(mean) if len(p) else []):
         if c < p.shape[1] - 1 and enough(mean, p, t, c, threshold - 1e-12):
-            free = rest(t, last, refractory, c)
-            if free:
+            may = free(t, last, rest, c)
+            if may:
                 reports.append((t, c))
-            if free or touched:
+            if may or touched:
                 last["any"] = last[c] = t
     return np.array(reports, int).reshape(-1, 2)
 
 
-def _since_the_beginning(p, width):
-    voters = np.minimum(np.arange(1, len(p) + 1), width)
-    return _mean(p, width) * width / voters[:, None]
+def _since_the_beginning(p, smooth):
+    voters = np.minimum(np.arange(1, len(p) + 1), smooth)
+    return _mean(p, smooth) * smooth / voters[:, None]
 
 
 @vote.mistake("At the beginning you divide by the steps that there are: the first one decides alone.",
-              ask="By how many is divided while fewer than `width` steps were heard?")
-def mean_of_those_that_are_there(p, width, threshold, refractory):
-    return _voting(p, width, threshold, refractory, smooth=_since_the_beginning)
+              ask="By how many is divided while fewer than `smooth` steps were heard?")
+def mean_of_those_that_are_there(p, threshold, smooth, rest):
+    return _voting(p, threshold, smooth, rest, mean_of=_since_the_beginning)
 
 
 @vote.mistake("Your window looks ahead: at step t steps vote that have not been heard yet.",
               ask="Which steps vote at step t?")
-def looked_ahead(p, width, threshold, refractory):
-    def centred(p, width):
-        after = np.concatenate([p, np.zeros((width // 2, p.shape[1]))])
-        return _mean(after, width)[width // 2 :]
+def looked_ahead(p, threshold, smooth, rest):
+    def centred(p, smooth):
+        after = np.concatenate([p, np.zeros((smooth // 2, p.shape[1]))])
+        return _mean(after, smooth)[smooth // 2 :]
 
-    return _voting(p, width, threshold, refractory, smooth=centred)
+    return _voting(p, threshold, smooth, rest, mean_of=centred)
 
 
 @vote.mistake("Your window begins at step t and ends after it. It has to end there: what comes later nobody has heard.",
               ask="At which step does a window of votes end?")
-def window_that_begins_there(p, width, threshold, refractory):
-    return _voting(p, width, threshold, refractory, smooth=lambda p, width: _mean(p, width)[width - 1 :])
+def window_that_begins_there(p, threshold, smooth, rest):
+    return _voting(p, threshold, smooth, rest, mean_of=lambda p, smooth: _mean(p, smooth)[smooth - 1 :])
 
 
 @vote.mistake("You take the median, not the mean.", ask="What is the mean of three steps, of which one is sure?")
-def median_of_the_steps(p, width, threshold, refractory):
-    def smooth(p, width):
-        before = np.concatenate([np.zeros((width - 1, p.shape[1])), p])
-        return np.median(np.lib.stride_tricks.sliding_window_view(before, width, axis=0), axis=-1)
+def median_of_the_steps(p, threshold, smooth, rest):
+    def median(p, smooth):
+        before = np.concatenate([np.zeros((smooth - 1, p.shape[1])), p])
+        return np.median(np.lib.stride_tricks.sliding_window_view(before, smooth, axis=0), axis=-1)
 
-    return _voting(p, width, threshold, refractory, smooth=smooth)
+    return _voting(p, threshold, smooth, rest, mean_of=median)
 
 
 @vote.mistake("After a report you forget all votes. What silences is the pause alone; the mean goes on.",
               ask="Does a report change what was heard?")
-def forgotten_after_a_report(p, width, threshold, refractory):
+def forgotten_after_a_report(p, threshold, smooth, rest):
     reports, last = [], -math.inf
     for t in range(len(p)):
-        mean = p[int(max(last + 1, t - width + 1, 0)) : t + 1].sum(axis=0) / width
-        c = mean.argmax()
-        if c < p.shape[1] - 1 and mean[c] >= threshold - 1e-12 and t - last > refractory:
+        mean = p[int(max(last + 1, t - smooth + 1, 0)) : t + 1].sum(axis=0) / smooth
+        c = mean[:-1].argmax()
+        if mean[c] >= threshold - 1e-12 and t - last >= rest:
             reports.append((t, c))
             last = t
     return np.array(reports, int).reshape(-1, 2)
@@ -1565,66 +1566,66 @@ def forgotten_after_a_report(p, width, threshold, refractory):
 
 @vote.mistake("You count which class was highest how often. How sure each step was is lost.",
               ask="What is the mean taken of?")
-def counted_heads(p, width, threshold, refractory):
-    return _voting(p, width, threshold, refractory, smooth=lambda p, width: _mean(np.eye(p.shape[1])[p.argmax(axis=1)],
-                                                                                 width))
+def counted_heads(p, threshold, smooth, rest):
+    return _voting(p, threshold, smooth, rest, mean_of=lambda p, smooth: _mean(np.eye(p.shape[1])[p.argmax(axis=1)],
+                                                                                 smooth))
 
 
 @vote.mistake("You hold the single step against the threshold, not the mean.", ask="What is held against the "
               "threshold: a step, or a mean?")
-def single_step_decides(p, width, threshold, refractory):
-    return _voting(p, width, threshold, refractory, enough=lambda mean, p, t, c, threshold: p[t, c] >= threshold)
+def single_step_decides(p, threshold, smooth, rest):
+    return _voting(p, threshold, smooth, rest, enough=lambda mean, p, t, c, threshold: p[t, c] >= threshold)
 
 
-@vote.mistake("You do not ask anything else: a word is the highest of the words, even where something else is "
-              "likelier.", ask="Among which classes is the highest looked for?")
-def highest_of_the_words(p, width, threshold, refractory):
-    return _voting(p, width, threshold, refractory, best=lambda mean: mean[:, :-1].argmax(axis=1))
+@vote.mistake("You ask anything else as well: a word that reaches the threshold is not reported where something else "
+              "is likelier.", ask="Among which classes is the highest looked for?")
+def highest_of_all(p, threshold, smooth, rest):
+    return _voting(p, threshold, smooth, rest, best=lambda mean: mean.argmax(axis=1))
 
 
 @vote.mistake("A report silences its own word alone with you; another may be reported at the next step.",
               ask="Whom does a report silence?")
-def own_word_silenced(p, width, threshold, refractory):
-    return _voting(p, width, threshold, refractory, rest=lambda t, last, refractory, c:
-                   t - last.get(c, -math.inf) > refractory)
+def own_word_silenced(p, threshold, smooth, rest):
+    return _voting(p, threshold, smooth, rest, free=lambda t, last, rest, c:
+                   t - last.get(c, -math.inf) >= rest)
 
 
 @vote.mistake("Nobody is silenced after a report: a word is reported at each step at which it is seen.",
               ask="What may happen after a report, and when again?")
-def without_silence(p, width, threshold, refractory):
-    return _voting(p, width, threshold, refractory, rest=lambda *_: True)
+def without_silence(p, threshold, smooth, rest):
+    return _voting(p, threshold, smooth, rest, free=lambda *_: True)
 
 
 @vote.mistake("You report again one step too early.", ask="Which is the first step that may report again?")
-def silence_one_short(p, width, threshold, refractory):
-    return _voting(p, width, threshold, refractory, rest=lambda t, last, refractory, c:
-                   t - last.get("any", -math.inf) >= max(refractory, 1))
+def silence_one_short(p, threshold, smooth, rest):
+    return _voting(p, threshold, smooth, rest, free=lambda t, last, rest, c:
+                   t - last.get("any", -math.inf) >= max(rest - 1, 1))
 
 
 @vote.mistake("You report again one step too late.", ask="Which is the first step that may report again?")
-def silence_one_long(p, width, threshold, refractory):
-    return _voting(p, width, threshold, refractory, rest=lambda t, last, refractory, c:
-                   t - last.get("any", -math.inf) > refractory + 1)
+def silence_one_long(p, threshold, smooth, rest):
+    return _voting(p, threshold, smooth, rest, free=lambda t, last, rest, c:
+                   t - last.get("any", -math.inf) > rest)
 
 
 @vote.mistake("While a word is seen without a break, nothing is ever reported again with you. A report begins the "
               "silence, and nothing makes it longer.",
               ask="From when does the silence count: from a report, or from what was not reported?")
-def silence_without_end(p, width, threshold, refractory):
-    return _voting(p, width, threshold, refractory, touched=True)
+def silence_without_end(p, threshold, smooth, rest):
+    return _voting(p, threshold, smooth, rest, touched=True)
 
 
 @vote.mistake("A word that changes is all that you report: one that goes on, or comes again, is never heard a second "
               "time.", ask="May a word be reported again after the silence?")
-def changes_alone(p, width, threshold, refractory):
-    return _voting(p, width, threshold, refractory, rest=lambda t, last, refractory, c:
-                   t - last.get("any", -math.inf) > refractory and last.get(c, -1) != last.get("any", math.inf))
+def changes_alone(p, threshold, smooth, rest):
+    return _voting(p, threshold, smooth, rest, free=lambda t, last, rest, c:
+                   t - last.get("any", -math.inf) >= rest and last.get(c, -1) != last.get("any", math.inf))
 
 
 @vote.mistake("Whoever reaches the threshold exactly is not believed with you.", ask="Is a word believed that reaches "
               "the threshold?")
-def beyond_the_threshold(p, width, threshold, refractory):
-    return _voting(p, width, threshold, refractory, enough=lambda mean, p, t, c, threshold:
+def beyond_the_threshold(p, threshold, smooth, rest):
+    return _voting(p, threshold, smooth, rest, enough=lambda mean, p, t, c, threshold:
                    mean[t, c] > threshold + 2e-12)
 
 

@@ -60,7 +60,8 @@ class Processor:
         raise NotImplementedError
 
     def skip(self, n):
-        """Before the next block n samples were lost: one that keeps time counts them, and nothing else changes."""
+        """Before the next block n samples were lost. One that keeps time counts them, and one that would put together
+        what never sounded together begins anew, or lets silence pass. Else nothing changes."""
 
     def flush(self):
         """What is still inside, as if silence followed. Afterwards it is reset."""

@@ -20,6 +20,8 @@ from .ring import RingBuffer, Stamps
 
 KEPT = 2.0                      # seconds in a ring buffer: so old a sound may be at most when its turn comes
 NAP = 0.001                     # seconds that a thread sleeps which waits for another one
+LATE = 0.1                      # seconds beyond twice the cushion: what waits longer than that is not played
+SMALLEST = 32                   # samples in a block of a sound card, hardly fewer
 
 
 class Source:
@@ -33,7 +35,13 @@ class Source:
     stamps : Stamps
     ended : bool
         Whether no more will come.
+    live : bool
+        Whether sound must come all the time, as from a microphone.
+    broken : bool
+        Whether it ended by itself, though it was to go on.
     """
+
+    live, broken = True, False
 
     def __init__(self, sr, block, seconds):
         block = round(0.01 * sr) if block is None else block
@@ -42,7 +50,7 @@ class Source:
                              f"not {block} samples at {sr} Hz.")
         self.sr, self.block, self.ended = sr, block, False
         self.ring = RingBuffer(round(seconds * sr))
-        self.stamps = Stamps(2 + self.ring.capacity // block)
+        self.stamps = Stamps(2 + self.ring.capacity // min(block, SMALLEST))
 
     def __enter__(self):
         self.start()
@@ -82,6 +90,8 @@ class File(Source):
 
     Taught in: notebooks/13_real_time.ipynb, "And with your own microphone?"
     """
+
+    live = False
 
     def __init__(self, y, sr=None, block=None, speed=1.0, seconds=KEPT):
         if isinstance(y, str | os.PathLike):
@@ -132,7 +142,8 @@ class Microphone(Source):
     ----------
     sr : int
     block : int, optional
-        Samples that come at a time; 10 ms when not given.
+        Samples that an engine takes at a time, if it is not told otherwise; 10 ms when not given. The sound card
+        delivers in blocks of its own, whatever is quickest for it.
     device : int or str, optional
         As in sounddevice; the system's own choice when not given.
     seconds : float
@@ -142,6 +153,8 @@ class Microphone(Source):
     ----------
     xruns : int
         How often the sound card had to throw sound away before it came here (input overflow).
+    broken : bool
+        Whether the sound card has ended it: the device is gone, say.
 
     Raises
     ------
@@ -158,8 +171,8 @@ class Microphone(Source):
     def start(self):
         """Listen."""
         if self._stream is None:
+            self.ended = self.broken = False
             self._stream = _opened("InputStream", "microphone", self)
-            self.ended = False
 
     def stop(self):
         """Listen no more. What is in the ring buffer stays there."""
@@ -175,20 +188,29 @@ class Microphone(Source):
             self.xruns += 1
         self._deliver(block[:, 0])
 
+    def _finished(self):
+        self.broken, self.ended = self._stream is not None, True        # else `stop` has closed it
+
 
 class Speakers:
     """The sound card's loudspeakers: what is written waits in a ring buffer until the sound card fetches it.
 
     It begins to play when `ahead` samples are there, a cushion for blocks that come late. When nothing is left it plays
-    silence until the cushion is full again, and counts an underrun.
+    silence until the cushion is full again, and counts an underrun. When far more waits, more than twice the cushion
+    and a tenth of a second, it leaves out what stands beyond the cushion: else all that follows a stall would be heard
+    as much later as the stall was long, for ever.
+
+    It plays from the moment at which it is made, and goes on until it is closed: use ``with``.
 
     Parameters
     ----------
     sr : int
     block : int, optional
-        Samples that the sound card fetches at a time; 10 ms when not given.
+        Samples that are written at a time; 10 ms when not given. The sound card fetches in blocks of its own, whatever
+        is quickest for it.
     ahead : int, optional
-        Samples; two blocks when not given. They are as many samples of delay.
+        Samples; two blocks when not given, or two of the engine's if those are longer. They are as many samples of
+        delay.
     device : int or str, optional
         As in sounddevice; the system's own choice when not given.
 
@@ -199,23 +221,49 @@ class Speakers:
         How often it had nothing to play.
     xruns : int
         How often the sound card itself had to play something else (output underflow).
+    ended : bool
+        Whether it was closed, or the sound card has ended it.
 
     Raises
     ------
     AudioError
         If PortAudio is missing, or there are no loudspeakers.
 
+    Examples
+    --------
+    >>> with Speakers() as sink, Engine(Microphone(), Denoiser(model), sink) as engine:      # doctest: +SKIP
+    ...     engine.wait(20)
+
     Taught in: notebooks/13_real_time.ipynb, "And with your own microphone?"
     """
 
     def __init__(self, sr=16000, block=None, ahead=None, device=None):
-        self.sr, self.block = sr, round(0.01 * sr) if block is None else block
-        self.ahead, self.device = 2 * self.block if ahead is None else ahead, device
-        self.ring, self.underruns, self.xruns = RingBuffer(round(KEPT * sr)), 0, 0
-        self._playing, self._stream = False, _opened("OutputStream", "loudspeakers", self)
+        self.sr, self.ring, self.device = sr, RingBuffer(round(KEPT * sr)), device
+        self.underruns, self.xruns, self.ended, self._playing = 0, 0, False, False
+        self.ahead, self._given = 0 if ahead is None else ahead, ahead is not None
+        self.expect(round(0.01 * sr) if block is None else block)
+        self._stream = _opened("OutputStream", "loudspeakers", self)
+
+    @property
+    def skipped(self):
+        """Samples that were written and are not played, because too much waited: int."""
+        return self.ring.dropped
+
+    def expect(self, n):
+        """So many samples will be written at a time: unless the cushion was given, it is two of these blocks."""
+        if not self._given:
+            self.ahead = max(self.ahead, min(2 * n, self.ring.capacity // 2))
 
     def write(self, y):
-        """Play these samples, shape [n], after those before. It does not wait: beyond two seconds the oldest go."""
+        """Play these samples, shape [n], after those before. It does not wait: when too many are there, the oldest go.
+
+        Raises
+        ------
+        AudioError
+            If nothing is played any more.
+        """
+        if self.ended:
+            raise audio.AudioError("the loudspeakers are closed, or their device is gone: open them again.")
         self.ring.write(np.clip(samples(y), -1, 1))
 
     def close(self):
@@ -231,12 +279,18 @@ class Speakers:
     def _callback(self, out, frames, times, status):
         if status.output_underflow:
             self.xruns += 1
-        self._playing = self._playing or self.ring.available >= max(self.ahead, 1)
+        waits, cushion = self.ring.available, max(self.ahead, frames)
+        if waits > 2 * cushion + LATE * self.sr:
+            self.ring.skip(waits - cushion)
+        self._playing = self._playing or waits >= cushion
         got = self.ring.read_into(out[:, 0]) if self._playing else 0
         out[got:] = 0
         if self._playing and got < frames:
             self.underruns += 1
             self._playing = False
+
+    def _finished(self):
+        self.ended = True
 
 
 class Recording:
@@ -299,8 +353,10 @@ def _opened(kind, what, end):
         raise audio.AudioError(f"the sound card's {what} need PortAudio: on Linux, sudo apt install libportaudio2. The "
                                "browser's microphone, al.widgets.LiveInput, needs nothing.") from None
     try:
-        stream = getattr(sounddevice, kind)(samplerate=end.sr, blocksize=end.block, device=end.device, channels=1,
-                                            dtype="float32", callback=end._callback)
+        # blocksize=0: the sound card's own blocks. A ring buffer needs no others, and to make them costs a buffer more.
+        stream = getattr(sounddevice, kind)(samplerate=end.sr, blocksize=0, latency="low", device=end.device,
+                                            channels=1, dtype="float32", callback=end._callback,
+                                            finished_callback=end._finished)
         stream.start()
     except (sounddevice.PortAudioError, ValueError) as error:                   # ValueError: no such device
         raise audio.AudioError(f"no {what} at {end.sr} Hz: {error}. Plug in or allow one (python -m sounddevice lists "

@@ -8,11 +8,17 @@ import threading
 import time
 
 import numpy as np
+import torch
 
+from .. import audio
 from .blocks import joined, samples
 from .ends import NAP
 from .meter import Meter
 from .ring import RingBuffer
+
+WARM = 0.2                      # seconds of silence that a processor hears before the stream begins
+QUIET = 3.0                     # seconds without sound from a live source: it is dead
+PATIENCE = 60.0                 # so long, before its first sound: somebody has to allow the microphone
 
 
 class Loop:
@@ -53,11 +59,11 @@ class Loop:
         waiting = ring.available
         if not waiting or (waiting < self.block and not ended):
             return False
-        first = ring.taken + ring.dropped                               # number of the sample that is read next
         x = ring.read(self.block)
+        first = ring.passed - len(x)                                    # number of its first sample
         if first > self._next:
             self.processor.skip(first - self._next)
-        self._next = first + len(x)
+        self._next = ring.passed
         complete, taken, started = self.clock.when(first + len(x)), self.clock.now(), time.perf_counter()
         if self.shed is not None:                                       # two thresholds: each change of way is a seam
             self._behind = waiting > (self.block if self._behind else self.shed * self.source.sr)
@@ -187,8 +193,9 @@ class Engine:
     Parameters
     ----------
     source
-        From this module or `widgets.LiveInput`. The engine starts and stops it.
+        From this package or `widgets.LiveInput`. The engine starts and stops it.
     processor : Processor
+        Before the source starts it hears 0.2 s of silence, and is reset: the first calls of a network are slow.
     sink : optional
         ``sink.write(out)`` is called by the thread; whoever opened the sink closes it.
     block : int, optional
@@ -201,7 +208,8 @@ class Engine:
     meter : Meter
         Times are seconds since the start.
     error : Exception or None
-        What the processor or the sink raised; the source was stopped then.
+        What the processor or the sink raised; or an AudioError, if a live source fell silent: no block for 3 s, or
+        none for a minute at first, or its device is gone. The source was stopped then, and `stop` raises it.
 
     Raises
     ------
@@ -217,10 +225,13 @@ class Engine:
     Python runs one thread at a time. A processor in plain Python keeps the source's thread from writing for about 5 ms
     (``sys.getswitchinterval``); NumPy and PyTorch let the interpreter go where they work for long.
 
+    In silence the state of a recursive filter fades into subnormal numbers (float64: below 2e-308) and stays there, and
+    processors compute slowly with those. So the thread has them flushed to zero.
+
     Examples
     --------
     >>> with Recording("clean.wav", 16000) as sink, Engine(Microphone(), Denoiser(model), sink) as engine:
-    ...     time.sleep(10)                                               # doctest: +SKIP
+    ...     engine.wait(10)                                              # doctest: +SKIP
     >>> engine.meter                                                     # doctest: +SKIP
 
     Taught in: notebooks/13_real_time.ipynb, "What stands between two clocks?"
@@ -228,13 +239,17 @@ class Engine:
 
     def __init__(self, source, processor, sink=None, block=None, shed=None):
         self.source, self.processor, self.sink = source, processor, sink
-        block = getattr(source, "block", round(0.01 * source.sr)) if block is None else block
+        if block is None:
+            block = getattr(source, "block", 0.01)
+            block = round(block * source.sr) if isinstance(block, float) else block      # LiveInput's is in seconds
         self.meter, self.error = Meter(source.sr, block, processor.latency), None
         if 2 * block > source.ring.capacity:
             raise ValueError(f"Blocks of {block} samples would hardly fit into the source's ring buffer of "
                              f"{source.ring.capacity}: take at most half of it.")
         self._stamps, self._start, self._stopping = getattr(source, "stamps", None), 0.0, False
         self._loop = Loop(source, processor, self._write, block, shed, self.meter, self)
+        if hasattr(sink, "expect"):
+            sink.expect(block)
         self._thread = threading.Thread(target=self._run, name="audiolab-engine", daemon=True)
 
     # ------------------------------------------------------------------------------------- from outside
@@ -243,6 +258,10 @@ class Engine:
         """Begin, once."""
         if self._thread.ident is not None:
             raise RuntimeError("An engine runs once: its processor and its source have ended. Make another one.")
+        block = self.meter.block
+        for _ in range(-(-round(WARM * self.meter.sr) // block)):
+            self.processor(np.zeros(block, np.float32))
+        self.processor.reset()
         self._start = time.perf_counter()
         self.source.start()
         self._thread.start()
@@ -292,21 +311,40 @@ class Engine:
             self.sink.write(out)
 
     def _run(self):
+        torch.set_flush_denormal(True)                          # in this thread, also for what SciPy does there
         try:
+            written, came = 0, self.now()
             while True:
                 ended = self.ended                              # before the look: what came until then is seen by it
                 if self._loop.turn():
-                    self.meter.xruns = self._xruns()
+                    self._count()
                 elif ended:
                     break
                 else:
                     time.sleep(NAP)
+                if self.source.sr != self.meter.sr:             # a browser may have another than it was asked for
+                    raise audio.AudioError(f"the source delivers {self.source.sr} Hz, and the engine was made for "
+                                           f"{self.meter.sr}: make it anew, with a processor for that rate.")
+                if written != self.source.ring.written:
+                    written, came = self.source.ring.written, self.now()
+                elif self.now() - came > (QUIET if written else PATIENCE) and getattr(self.source, "live", True):
+                    raise audio.AudioError(self._silence(f"no sound has come for {self.now() - came:.0f} s"))
             self._write(self.processor.flush())
+            if getattr(self.source, "broken", False):
+                raise audio.AudioError(self._silence("the sound card has ended the stream"))
         except Exception as error:
             self.error = error
             self.source.stop()
-        self.meter.dropped, self.meter.xruns = self.source.ring.dropped, self._xruns()
+        self.meter.dropped = self.source.ring.dropped
+        self._count()
 
-    def _xruns(self):
-        """What the sound card threw away or had to make up, and what the sink had not ready: int."""
-        return sum(getattr(end, name, 0) for end in (self.source, self.sink) for name in ("xruns", "underruns"))
+    def _silence(self, what):
+        status = getattr(self.source, "status", "")             # a LiveInput knows more
+        return (f"{what}: the microphone was unplugged, sleeps, or was never allowed{status and f' ({status})'}. See "
+                "that it is there, and start a new engine.")
+
+    def _count(self):
+        """What the sound card threw away or had to make up, what the sink had not ready, and what it left out."""
+        ends = self.source, self.sink
+        self.meter.xruns = sum(getattr(end, name, 0) for end in ends for name in ("xruns", "underruns"))
+        self.meter.skipped = getattr(self.sink, "skipped", 0)

@@ -29,13 +29,18 @@ class Meter:
         Most blocks that waited.
     xruns : int
         How often the sound card lost sound, or had none to play.
+    skipped : int
+        Samples that the sink left out, because it would have been late with all that follows.
+    worst : np.ndarray, shape [3]
+        Seconds: the longest compute, wait and total so far. It forgets none.
 
     Taught in: notebooks/13_real_time.ipynb, "What if nobody takes the sound?"
     """
 
     def __init__(self, sr, block, latency=0, kept=KEPT):
         self.sr, self.block, self.latency = sr, block, latency
-        self.blocks = self.shed = self.missed = self.dropped = self.deepest = self.xruns = 0
+        self.blocks = self.shed = self.missed = self.dropped = self.deepest = self.xruns = self.skipped = 0
+        self.worst = np.full(3, -np.inf)
         self._first, self._waiting = np.zeros(kept, np.int64), np.zeros(kept, np.int32)
         self._complete, self._taken, self._done = np.zeros((3, kept))
         self._shed = np.zeros(kept, bool)
@@ -63,6 +68,8 @@ class Meter:
         self.shed += shed
         self.dropped = dropped
         self.deepest = max(self.deepest, waiting)
+        for i, seconds in enumerate((done - taken, taken - complete, done - complete)):
+            self.worst[i] = max(self.worst[i], seconds)
         self.blocks += 1                                            # last: who reads meanwhile sees whole rows
 
     def table(self):
@@ -91,9 +98,10 @@ class Meter:
         dict
             `block_ms` and `algorithmic_ms`: until a block is full, and what the processor waits for beyond it; no
             computer shortens them. Of `compute`, `wait` (complete until taken) and `total` (complete until done)
-            ``_p50_ms``, ``_p95_ms``, ``_p99_ms`` and ``_worst_ms``: the shortest time in which so many of the blocks
-            were through; NaN before the first. `real_time_factor`, seconds of work for a second of sound. The counts
-            `blocks`, `missed`, `shed`, `deepest`, `dropped`, `xruns`.
+            ``_p50_ms``, ``_p95_ms`` and ``_p99_ms``: the shortest time in which so many of the blocks that are
+            remembered were through; and ``_worst_ms`` of all blocks; NaN before the first. `real_time_factor`, seconds
+            of work for a second of sound. The counts `blocks`, `missed`, `shed`, `deepest`, `dropped`, `skipped`,
+            `xruns`.
 
         Taught in: notebooks/13_real_time.ipynb, "What if nobody takes the sound?"
         """
@@ -101,13 +109,14 @@ class Meter:
         times = {"compute": rows.done - rows.taken, "wait": rows.taken - rows.complete,
                  "total": rows.done - rows.complete}
         out = {"block_ms": 1e3 * self.block / self.sr, "algorithmic_ms": 1e3 * self.latency / self.sr}
-        for name, seconds in times.items():
-            for q, label in ((50, "p50"), (95, "p95"), (99, "p99"), (100, "worst")):
-                out[f"{name}_{label}_ms"] = 1e3 * _percentile(seconds.to_numpy(), q)
+        for worst, (name, seconds) in zip(self.worst, times.items(), strict=True):
+            for q in (50, 95, 99):
+                out[f"{name}_p{q}_ms"] = 1e3 * _percentile(seconds.to_numpy(), q)
+            out[f"{name}_worst_ms"] = 1e3 * float(worst) if self.blocks else np.nan
         work = times["compute"][~rows.shed].mean() if (~rows.shed).any() else np.nan
         return out | {"real_time_factor": float(work * self.sr / self.block), "blocks": self.blocks,
                       "missed": int(self.missed), "shed": int(self.shed), "deepest": self.deepest,
-                      "dropped": self.dropped, "xruns": self.xruns}
+                      "dropped": self.dropped, "skipped": self.skipped, "xruns": self.xruns}
 
     def recovery(self, at):
         """How long after a moment the queue was empty again.
@@ -134,7 +143,8 @@ class Meter:
                 for name in ("compute", "wait", "total")]
         says = (f"{s['blocks']} blocks of {s['block_ms']:g} ms, algorithmic latency {s['algorithmic_ms']:g} ms, "
                 f"real-time factor {s['real_time_factor']:.3f}; {s['missed']} deadlines missed, {s['shed']} blocks "
-                f"shed, {s['dropped']} samples dropped, {s['xruns']} xruns, at most {s['deepest']} blocks waiting")
+                f"shed, {s['dropped']} samples dropped, {s['skipped']} left out by the sink, {s['xruns']} xruns, at "
+                f"most {s['deepest']} blocks waiting")
         return ["ms", "p50", "p95", "p99", "worst"], rows, says
 
     def __repr__(self):

@@ -58,6 +58,9 @@ class Denoiser(Processor):
     state : tuple of torch.Tensor
         Samples that wait for their window, the memory of the recurrent layers, and half an answer; see
         `models.RecurrentMask.step`.
+    gap : bool
+        Whether samples were lost before the next: then a window of silence is heard first, so that no window holds what
+        never sounded together. Its answer takes the place of the last `delay` samples before the gap.
 
     Raises
     ------
@@ -74,12 +77,17 @@ class Denoiser(Processor):
         self.reset()
 
     def reset(self):
-        self.state = self.model.start()
+        self.state, self.gap = self.model.start(), False
+
+    def skip(self, n):
+        self.gap = True
 
     def process(self, x):
+        silence = self.model.window if self.gap else 0
         with _one_thread(), torch.inference_mode():
-            y, self.state = self.model.step(torch.from_numpy(x)[None], self.state)
-        return y[0].numpy()
+            y, self.state = self.model.step(torch.from_numpy(np.pad(x, (silence, 0)))[None], self.state)
+        self.gap = False
+        return y[0, silence:].numpy()
 
     def flush(self):
         left = self.delay + self.state[0].shape[1] - self.hop   # all that were heard come out, and no more
@@ -108,8 +116,9 @@ class Spotter(Processor):
         Of the log-mel; silence at first.
     vote : detection.Vote
         Holds the last posteriors, and when it reported a word.
-    lost : int
-        Samples that were skipped: they count in `Word.at`.
+    heard, begun : int
+        Samples so far, those that were skipped among them; and how many before `mel` and the vote began: at first 0.
+        After a gap they begin anew, or a word could be put together of two halves.
     latency : int
         Samples from a sample to the first decision that has heard it.
 
@@ -129,16 +138,20 @@ class Spotter(Processor):
         self.reset()
 
     def reset(self):
+        self.heard = 0
+        self.skip(0)
+
+    def skip(self, n):
+        self.heard += n
+        self.begun = self.heard
         self.mel.reset()
         self.vote.reset()
         silence = (len(self.mel.bank), spotting.WINDOW - spotting.STEP)
-        self.columns, self.lost = np.full(silence, SILENCE, np.float32), 0
-
-    def skip(self, n):
-        self.lost += n
+        self.columns = np.full(silence, SILENCE, np.float32)
 
     def process(self, x):
         """The words that are reported after `x`: a list of `Word`, mostly empty."""
+        self.heard += len(x)
         self.columns = np.concatenate([self.columns, self.mel.process(x)], axis=1)
         if self.columns.shape[1] < spotting.WINDOW:
             return []
@@ -146,4 +159,4 @@ class Spotter(Processor):
         self.columns = self.columns[:, len(windows) * spotting.STEP :]
         with _one_thread(), torch.inference_mode():
             p = self.model(torch.from_numpy(windows)[:, None]).softmax(dim=1)
-        return [replace(word, at=word.at + self.lost / self.sr) for word in self.vote(p.numpy())]
+        return [replace(word, at=word.at + self.begun / self.sr) for word in self.vote(p.numpy())]

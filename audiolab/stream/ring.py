@@ -20,6 +20,8 @@ class RingBuffer:
     It works without a lock because each counter has one owner. The writer says first up to where it is
     about to overwrite (`claimed`), then copies, then says what is complete (`written`). The reader takes only
     what is complete, and looks at `claimed` after its own copy: what was overwritten meanwhile it throws away.
+    That these steps are seen in this order is the work of Python's global interpreter lock. In C the compiler and the
+    processor may swap them: there `claimed` and `written` are atomics, stored with release and loaded with acquire.
 
     Parameters
     ----------
@@ -35,6 +37,8 @@ class RingBuffer:
         Samples written so far. ``written == taken + dropped + available`` whenever nobody is at work.
     taken : int
         Samples that `read` has returned so far.
+    passed : int
+        Number of the sample behind the last read: those before it were taken or dropped.
 
     Raises
     ------
@@ -66,8 +70,12 @@ class RingBuffer:
         return self.written - max(self._next, self._oldest(self.written))
 
     @property
+    def passed(self):
+        return self._next
+
+    @property
     def dropped(self):
-        """Samples that were overwritten before anybody read them: int."""
+        """Samples that were overwritten before anybody read them, or skipped: int."""
         return max(self._next, self._oldest(self._claimed)) - self.taken
 
     def write(self, block):
@@ -147,6 +155,24 @@ class RingBuffer:
             out[..., :m - lost] = out[..., lost:m]
         self.taken += m - lost
         return m - lost
+
+    def skip(self, n):
+        """Pass over the oldest unread samples, which count as dropped. The reader's thread alone calls this.
+
+        Parameters
+        ----------
+        n : int
+            At most so many.
+
+        Returns
+        -------
+        int
+            Samples that were skipped.
+        """
+        written = self.written
+        start = max(self._next, self._oldest(written))
+        self._next = max(start, min(start + n, written))
+        return self._next - start
 
     def latest(self, n):
         """Look at the newest samples, read or not; they stay to be read.

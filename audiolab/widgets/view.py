@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import soxr
+import torch
 import traitlets
 
 from .. import audio, stream
@@ -153,6 +154,7 @@ class LiveView(LiveInput):
 
     def _work(self, name):
         """The thread that computes, from a stream's start to its end: one step for all blocks that wait."""
+        torch.set_flush_denormal(True)                      # in this thread: else filters are slow in silence
         processors, course, due = dict(self._processors), None, None
         with self._desk:                                    # the stream before may have a step to finish
             while True:

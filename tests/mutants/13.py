@@ -813,55 +813,55 @@ def never_two_past_in_a_row(cost, block, capacity, shed):
 # ---------------------------------------------------------------------------------------------- 13.5
 
 
-def means(p, width, growing=False):
-    """Mean of the last `width` rows, row by row."""
-    return np.array([p[max(0, t - width + 1) : t + 1].sum(axis=0) / (min(t + 1, width) if growing else width)
+def means(p, smooth, growing=False):
+    """Mean of the last `smooth` rows, row by row."""
+    return np.array([p[max(0, t - smooth + 1) : t + 1].sum(axis=0) / (min(t + 1, smooth) if growing else smooth)
                      for t in range(len(p))]).reshape(p.shape)
 
 
-def heard(m, threshold, refractory, score=None, words=None, again=lambda t, c, found, refractory: not found or
-          t - found[-1][0] > refractory):
+def heard(m, threshold, rest, score=None, words=lambda m: m[:, :-1], again=lambda t, c, found, rest: not found or
+          t - found[-1][0] >= rest):
     found = []
     score = m if score is None else score
-    for t, row in enumerate(m if words is None else words(m)):
+    for t, row in enumerate(words(m)):
         c = int(np.argmax(row))
-        if c != m.shape[1] - 1 and score[t, c] >= threshold and again(t, c, found, refractory):
+        if c != m.shape[1] - 1 and score[t, c] >= threshold and again(t, c, found, rest):
             found.append((t, c))
     return np.array(found, dtype=int).reshape(len(found), 2)
 
 
 @mutant("13.5", stage="edges", says="you divide by the steps that there are")
-def as_in_the_paper(p, width, threshold, refractory):
-    return heard(means(p, width, growing=True), threshold, refractory)
+def as_in_the_paper(p, threshold, smooth, rest):
+    return heard(means(p, smooth, growing=True), threshold, rest)
 
 
 @mutant("13.5", stage="edges", says="Your window looks ahead")
-def convolved_same(p, width, threshold, refractory):
-    late = np.concatenate([p, np.zeros((width // 2, p.shape[1]))])
-    return heard(means(late, width)[width // 2 :], threshold, refractory)
+def convolved_same(p, threshold, smooth, rest):
+    late = np.concatenate([p, np.zeros((smooth // 2, p.shape[1]))])
+    return heard(means(late, smooth)[smooth // 2 :], threshold, rest)
 
 
 @mutant("13.5", stage="edges", says="Your window begins at step t")
-def windows_by_their_beginning(p, width, threshold, refractory):
-    if len(p) < width:
+def windows_by_their_beginning(p, threshold, smooth, rest):
+    if len(p) < smooth:
         return np.zeros((0, 2), int)
-    return heard(np.lib.stride_tricks.sliding_window_view(p, width, axis=0).mean(axis=-1), threshold, refractory)
+    return heard(np.lib.stride_tricks.sliding_window_view(p, smooth, axis=0).mean(axis=-1), threshold, rest)
 
 
 @mutant("13.5", stage="reference", says="You take the median")
-def median(p, width, threshold, refractory):
-    before = np.concatenate([np.zeros((width - 1, p.shape[1])), p])
-    return heard(np.array([np.median(before[t : t + width], axis=0) for t in range(len(p))]), threshold, refractory)
+def median(p, threshold, smooth, rest):
+    before = np.concatenate([np.zeros((smooth - 1, p.shape[1])), p])
+    return heard(np.array([np.median(before[t : t + smooth], axis=0) for t in range(len(p))]), threshold, rest)
 
 
 @mutant("13.5", stage="reference", says="After a report you forget all votes")
-def votes_cleared(p, width, threshold, refractory):
-    votes, found, last = deque(maxlen=width), [], -math.inf
+def votes_cleared(p, threshold, smooth, rest):
+    votes, found, last = deque(maxlen=smooth), [], -math.inf
     for t, row in enumerate(p):
         votes.append(row)
-        mean = np.sum(votes, axis=0) / width
-        c = int(np.argmax(mean))
-        if c != p.shape[1] - 1 and mean[c] >= threshold and t - last > refractory:
+        mean = np.sum(votes, axis=0) / smooth
+        c = int(np.argmax(mean[:-1]))
+        if mean[c] >= threshold and t - last >= rest:
             found.append((t, c))
             votes.clear()
             last = t
@@ -869,102 +869,101 @@ def votes_cleared(p, width, threshold, refractory):
 
 
 @mutant("13.5", stage="edges", says="You count which class was highest")
-def hard_votes(p, width, threshold, refractory):
-    return heard(means((p == p.max(axis=1, keepdims=True)).astype(float), width), threshold, refractory)
+def hard_votes(p, threshold, smooth, rest):
+    return heard(means((p == p.max(axis=1, keepdims=True)).astype(float), smooth), threshold, rest)
 
 
 @mutant("13.5", stage="edges", says="You hold the single step against the threshold")
-def threshold_on_p(p, width, threshold, refractory):
-    return heard(means(p, width), threshold, refractory, score=p)
+def threshold_on_p(p, threshold, smooth, rest):
+    return heard(means(p, smooth), threshold, rest, score=p)
 
 
-@mutant("13.5", stage="edges", says="You do not ask anything else")
-def rest_left_out(p, width, threshold, refractory):
-    return heard(means(p, width), threshold, refractory, words=lambda m: m[:, :-1])
+@mutant("13.5", stage="edges", says="You ask anything else as well")
+def rest_must_be_beaten(p, threshold, smooth, rest):
+    return heard(means(p, smooth), threshold, rest, words=lambda m: m)
 
 
 @mutant("13.5", stage="edges", says="A report silences its own word alone")
-def each_word_for_itself(p, width, threshold, refractory):
-    return heard(means(p, width), threshold, refractory, again=lambda t, c, found, refractory:
-                 all(t - at > refractory for at, one in found if one == c))
+def each_word_for_itself(p, threshold, smooth, rest):
+    return heard(means(p, smooth), threshold, rest, again=lambda t, c, found, rest:
+                 all(t - at >= rest for at, one in found if one == c))
 
 
 @mutant("13.5", stage="edges", says="Nobody is silenced after a report")
-def at_every_step(p, width, threshold, refractory):
-    return heard(means(p, width), threshold, refractory, again=lambda *_: True)
+def at_every_step(p, threshold, smooth, rest):
+    return heard(means(p, smooth), threshold, rest, again=lambda *_: True)
 
 
 @mutant("13.5", stage="edges", says="You report again one step too early")
-def at_least_refractory(p, width, threshold, refractory):
-    return heard(means(p, width), threshold, refractory, again=lambda t, c, found, refractory:
-                 not found or t - found[-1][0] >= refractory)
+def counted_with_both_ends(p, threshold, smooth, rest):
+    return heard(means(p, smooth), threshold, rest - 1)
 
 
 @mutant("13.5", stage="edges", says="You report again one step too late")
-def counted_from_one(p, width, threshold, refractory):
-    return heard(means(p, width), threshold, refractory + 1)
+def more_than_rest(p, threshold, smooth, rest):
+    return heard(means(p, smooth), threshold, rest + 1)
 
 
 @mutant("13.5", stage="edges", says="While a word is seen without a break")
-def retriggered(p, width, threshold, refractory):
-    m, found, last = means(p, width), [], -math.inf
+def retriggered(p, threshold, smooth, rest):
+    m, found, last = means(p, smooth), [], -math.inf
     for t, row in enumerate(m):
-        c = int(np.argmax(row))
-        if c != m.shape[1] - 1 and row[c] >= threshold:
-            if t - last > refractory:
+        c = int(np.argmax(row[:-1]))
+        if row[c] >= threshold:
+            if t - last >= rest:
                 found.append((t, c))
             last = t
     return np.array(found, dtype=int).reshape(-1, 2)
 
 
 @mutant("13.5", stage="edges", says="A word that changes is all that you report")
-def only_when_another(p, width, threshold, refractory):
-    return heard(means(p, width), threshold, refractory, again=lambda t, c, found, refractory:
-                 not found or (t - found[-1][0] > refractory and found[-1][1] != c))
+def only_when_another(p, threshold, smooth, rest):
+    return heard(means(p, smooth), threshold, rest, again=lambda t, c, found, rest:
+                 not found or (t - found[-1][0] >= rest and found[-1][1] != c))
 
 
 @mutant("13.5", stage="edges", says="Whoever reaches the threshold exactly is not believed")
-def above_the_threshold(p, width, threshold, refractory):
-    return heard(means(p, width), np.nextafter(threshold, 2), refractory)
+def above_the_threshold(p, threshold, smooth, rest):
+    return heard(means(p, smooth), np.nextafter(threshold, 2), rest)
 
 
 @mutant("13.5", stage="output", says="is never reported")
-def silence_reported(p, width, threshold, refractory):
-    m = means(p, width)
-    return heard(np.append(m, np.zeros((len(m), 1)), axis=1), threshold, refractory)
+def silence_reported(p, threshold, smooth, rest):
+    m = means(p, smooth)
+    return heard(np.append(m, np.zeros((len(m), 1)), axis=1), threshold, rest)
 
 
 @mutant("13.5", stage="output", says="expected an array of shape [k, 2]")
-def a_list_of_pairs(p, width, threshold, refractory):
-    return [tuple(row) for row in heard(means(p, width), threshold, refractory)]
+def a_list_of_pairs(p, threshold, smooth, rest):
+    return [tuple(row) for row in heard(means(p, smooth), threshold, rest)]
 
 
 @mutant("13.5", stage="edges", says="of none, [0, 2]")
-def none_without_a_shape(p, width, threshold, refractory):
-    return np.array(heard(means(p, width), threshold, refractory).tolist(), int)
+def none_without_a_shape(p, threshold, smooth, rest):
+    return np.array(heard(means(p, smooth), threshold, rest).tolist(), int)
 
 
 @mutant("13.5", stage="output", says="expected whole numbers")
-def with_its_probability(p, width, threshold, refractory):
-    m = means(p, width)
-    return np.array([(t, m[t, c]) for t, c in heard(m, threshold, refractory)]).reshape(-1, 2)
+def with_its_probability(p, threshold, smooth, rest):
+    m = means(p, smooth)
+    return np.array([(t, m[t, c]) for t, c in heard(m, threshold, rest)]).reshape(-1, 2)
 
 
 @mutant("13.5", stage="output", says="Your first column, the steps, holds")
-def counted_from_the_end(p, width, threshold, refractory):
-    return heard(means(p, width), threshold, refractory) + np.array([len(p), 0])
+def counted_from_the_end(p, threshold, smooth, rest):
+    return heard(means(p, smooth), threshold, rest) + np.array([len(p), 0])
 
 
 @mutant("13.5", stage="properties", says="Nobody knows the future")
-def by_its_peak(p, width, threshold, refractory):
-    m = means(p, width)
+def by_its_peak(p, threshold, smooth, rest):
+    m = means(p, smooth)
     peak = m.max(axis=0)
-    return heard(m, threshold, refractory, score=m * (m >= 0.9 * peak) if len(m) > 30 else m)
+    return heard(m, threshold, rest, score=m * (m >= 0.9 * peak) if len(m) > 30 else m)
 
 
 @mutant("13.5", stage="reference", says="the mean that `pandas` finds")
-def five_votes_at_most(p, width, threshold, refractory):
-    return heard(means(p, min(width, 5)), threshold, refractory)
+def five_votes_at_most(p, threshold, smooth, rest):
+    return heard(means(p, min(smooth, 5)), threshold, rest)
 
 
 # ---------------------------------------------------------------------------------------------- 13.6

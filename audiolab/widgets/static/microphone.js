@@ -39,16 +39,18 @@ registerProcessor("collector", class extends AudioWorkletProcessor {
   }
 });`;
 
-// Opens the microphone and calls onBlock(samples, number, at) every `seconds`; onEnd() when it was unplugged.
+// Opens the microphone and calls onBlock(samples, number, at) every `seconds`; onEnd() when it was unplugged, and
+// onPause(words) when the system or the browser lets no sound through, in words, "" when it does again.
 // `rate` is a wish: a browser that cannot (Firefox resamples no microphone) gives the microphone's own.
-async function openMicrophone({ rate, seconds, onBlock, onEnd }) {
+async function openMicrophone({ rate, seconds, onBlock, onEnd, onPause = () => {} }) {
   if (!navigator.mediaDevices?.getUserMedia) throw new DOMException("", "InsecureOrigin");
   const wanted = Object.fromEntries(Object.keys(PROCESSING).map((name) => [name, false]));
   const stream = await navigator.mediaDevices.getUserMedia({ audio: { ...wanted, channelCount: 1 } });
   const [track] = stream.getAudioTracks();
   let source;
   const close = () => {
-    track.onended = null;
+    track.onended = track.onmute = track.onunmute = null;
+    if (source) source.context.onstatechange = null;
     track.stop();
     if (source?.context.state !== "closed") source?.context.close();
   };
@@ -67,6 +69,10 @@ async function openMicrophone({ rate, seconds, onBlock, onEnd }) {
     node.port.onmessage = ({ data }) => (data.samples ? onBlock(data.samples, data.number, data.at) : flushed(data.blocks));
     source.connect(node).connect(context.destination);      // its output is silence; unconnected it might not run
     track.onended = onEnd;
+    const look = () => onPause(track.muted ? "The system has muted the microphone."
+      : context.state !== "running" ? "The browser has suspended the sound: come back to this tab, or end the call." : "");
+    track.onmute = track.onunmute = context.onstatechange = look;
+    look();
     return {
       sr: context.sampleRate,
       latency: settings.latency || 0,                       // seconds in the microphone, where the browser tells

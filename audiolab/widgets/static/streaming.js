@@ -19,9 +19,9 @@ function listen({ model, el, name, hint, parts, begins, takes, hears = () => {},
   top.append(button, clock);
   el.append(top, level.el, ...parts, line, granted);
 
-  let microphone = null, opening = false, gone = false, state = "", remarked = "", noted = "";
+  let microphone = null, opening = false, gone = false, state = "", remarked = "", noted = "", paused = "", watch;
   const view = Math.random().toString(36).slice(2);
-  let stream = "", sent = 0, answered = 0, counts = { blocks: 0, lost: 0 };
+  let stream = "", sent = 0, answered = 0, came = 0, counts = { blocks: 0, lost: 0 };
 
   function say(words, kind) {
     state = words;
@@ -49,7 +49,7 @@ function listen({ model, el, name, hint, parts, begins, takes, hears = () => {},
   async function start() {
     if (microphone || opening) return;
     opening = true;
-    [stream, sent, remarked, noted] = [Math.random().toString(36).slice(2), 0, "", ""];
+    [stream, sent, remarked, noted, paused] = [Math.random().toString(36).slice(2), 0, "", "", ""];
     counts = { blocks: 0, lost: 0 };
     level.reset();
     begins();
@@ -58,7 +58,8 @@ function listen({ model, el, name, hint, parts, begins, takes, hears = () => {},
     let opened;
     try {
       const seconds = model.get("block");
-      opened = await openMicrophone({ rate: model.get("wanted"), seconds, onBlock, onEnd: () => stop("The microphone was unplugged. ") });
+      const onEnd = () => stop("The microphone was unplugged. ");
+      opened = await openMicrophone({ rate: model.get("wanted"), seconds, onBlock, onEnd, onPause });
     } catch (error) {
       say(explain(error), "bad");
       tell({ event: "trouble", says: explain(error) });
@@ -69,9 +70,11 @@ function listen({ model, el, name, hint, parts, begins, takes, hears = () => {},
     if (opened) {
       answered = performance.now();
       granted.textContent = opened.granted;
-      say("Listening.", "good");
+      say(paused || "Listening.", paused ? "slow" : "good");
       tell({ event: "start", sr: opened.sr });
       microphone = opened;
+      came = answered;
+      watch = setInterval(look, 1000);                      // not with a block: there may be none
     }
     show();
   }
@@ -83,14 +86,27 @@ function listen({ model, el, name, hint, parts, begins, takes, hears = () => {},
     sent = number + 1;
     tell({ event: "block", number, ...along }, [samples.buffer]);
     show();
-    const quiet = performance.now() - answered;
-    if (quiet > DEAF) stop("The kernel has not answered for 30 s: it was restarted, or a cell runs. Run this cell again when it is done. ");
-    else if (quiet > SLOW) say("Listening, but the kernel does not answer: a cell runs, or it was restarted. The blocks wait.", "slow");
+    came = performance.now();
+  }
+
+  function onPause(words) {
+    paused = words;
+    if (microphone) say(words || "Listening.", words ? "slow" : "good");
+  }
+
+  function look() {
+    const now = performance.now();
+    if (paused || now - came > SLOW) {
+      answered = now;                                       // without blocks there are no answers
+      say(paused || "No sound comes: the browser lets this page sleep, or it is busy.", "slow");
+    } else if (now - answered > DEAF) stop("The kernel has not answered for 30 s: it was restarted, or a cell runs. Run this cell again when it is done. ");
+    else if (now - answered > SLOW) say("Listening, but the kernel does not answer: a cell runs, or it was restarted. The blocks wait.", "slow");
   }
 
   async function stop(why = "") {
     if (!microphone) return;
     const { finish } = microphone;
+    clearInterval(watch);
     const end = { event: "end", number: sent, stream };     // another may have begun when this one has ended
     microphone = null;
     show();
@@ -114,7 +130,7 @@ function listen({ model, el, name, hint, parts, begins, takes, hears = () => {},
       counts = message;
       show();
       const bad = [noted, counts.lost ? LOSES : "", trouble()].filter(Boolean).join(" ");
-      if (bad || (microphone && line.dataset.kind === "slow")) say(bad || "Listening.", bad ? "bad" : "good");
+      if (bad || (microphone && !paused && line.dataset.kind === "slow")) say(bad || "Listening.", bad ? "bad" : "good");
     } else hears(message, buffers);
   }
   model.on("msg:custom", heard);
@@ -125,6 +141,7 @@ function listen({ model, el, name, hint, parts, begins, takes, hears = () => {},
 
   function close() {
     gone = true;
+    clearInterval(watch);
     model.off("msg:custom", heard);
     microphone?.close();
     if (microphone) tell({ event: "trouble", says: "the widget was closed" });

@@ -13,35 +13,47 @@ const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 const ms = (value) => `${Math.round(value)} ms`;
 
 // Plays samples as they come. They come unevenly, so that some wait here before the first is heard (a jitter buffer):
-// when none is left, silence follows until as many wait again; when far too many wait, the oldest are left out.
+// when hardly any are left, silence follows until as many wait again; when far too many wait, the oldest are left out.
+// Before such a gap the sound fades out within one call, after it it fades in: a cut would click.
 const PLAYER = `
 registerProcessor("player", class extends AudioWorkletProcessor {
   constructor({ processorOptions: { wait } }) {
     super();
     this.wait = wait;
     this.ring = new Float32Array(16 * wait);
-    this.read = this.written = this.underruns = this.skipped = this.calls = 0;
+    this.read = this.written = this.underruns = this.skipped = this.calls = this.gain = 0;
     this.playing = false;
     this.port.onmessage = ({ data: { samples, at } }) => {
-      for (const [i, sample] of samples.entries()) this.ring[(this.written + i) % this.ring.length] = sample;
       this.begin = at - this.written / sampleRate;          // second of the stream at which this ring began
       this.written += samples.length;
-      if (this.written - this.read > 4 * wait) {
-        this.skipped += this.written - wait - this.read;
-        this.read = this.written - wait;
-      }
+      const kept = samples.subarray(-this.ring.length);     // of more than the ring holds, the end
+      const slot = (this.written - kept.length) % this.ring.length, head = this.ring.length - slot;
+      this.ring.set(kept.subarray(0, head), slot);
+      this.ring.set(kept.subarray(head), 0);
     };
   }
   process(_, [[out]]) {
-    const waiting = this.written - this.read;
-    if (this.playing && waiting < out.length) {
-      this.playing = false;
-      this.underruns++;
-    } else if (waiting >= this.wait) this.playing = true;
-    if (this.playing) for (let i = 0; i < out.length; i++) out[i] = this.ring[this.read++ % this.ring.length];
+    if (!this.gain && this.late()) {
+      this.skipped += this.written - this.wait - this.read;
+      this.read = this.written - this.wait;
+    }
+    const waiting = this.written - this.read, dry = waiting < 2 * out.length;
+    if (waiting >= this.wait) this.playing = true;
+    if (this.playing) {
+      const gain = this.gain, step = ((dry || this.late() ? 0 : 1) - gain) / out.length;
+      for (let i = 0; i < out.length; i++) out[i] = this.ring[this.read++ % this.ring.length] * (gain + step * (i + 1));
+      this.gain = gain + step * out.length;
+      if (dry) {
+        this.playing = false;
+        this.underruns++;
+      }
+    }
     if (this.calls++ % 16 === 0 && this.written)
       this.port.postMessage({ at: this.playing ? this.begin + this.read / sampleRate : null, underruns: this.underruns, skipped: this.skipped });
     return true;
+  }
+  late() {
+    return this.written - this.read > 4 * this.wait;
   }
 });`;
 
