@@ -28,7 +28,11 @@ class Stalled(stream.Chain):
 
     def __init__(self, processor, at, seconds):
         super().__init__(processor)
-        self.left, self.seconds = at, seconds
+        self.at, self.seconds = at, seconds
+
+    def reset(self):
+        super().reset()
+        self.left = self.at
 
     def process(self, x):
         if 0 < self.left <= len(x):
