@@ -15,7 +15,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "ends": ["File", "Microphone", "Recording", "Speakers"],
         "engine": ["Engine", "simulate"],
         "meter": ["Meter"],
-        "networks": ["Denoiser", "Spotter", "Word"],
+        "networks": ["Denoiser", "Spotter"],
         "ring": ["RingBuffer", "Stamps"],
     },
 )

@@ -7,12 +7,9 @@ import numpy as np
 import torch
 
 from .. import models
-from ..detection import Word
 from ..features.mel import SILENCE
 from ..recipes import spotting
 from .blocks import LogMel, Processor
-
-__all__ = ["Denoiser", "Spotter", "Word"]
 
 
 def _require(sr, model, kind, name):
@@ -110,7 +107,7 @@ class Spotter(Processor):
 
     Attributes
     ----------
-    mel : LogMel
+    mel : stream.LogMel
         Holds the samples that wait for their column.
     columns : np.ndarray, shape [bands, WINDOW - STEP + those since the last decision]
         Of the log-mel; silence at first.

@@ -75,7 +75,7 @@ class RingBuffer:
 
     @property
     def dropped(self):
-        """Samples that were overwritten before anybody read them, or skipped: int."""
+        """Samples that nobody read, because they were overwritten or left out: int."""
         return max(self._next, self._oldest(self._claimed)) - self.taken
 
     def write(self, block):

@@ -45,7 +45,7 @@ class LiveView(LiveInput):
     denoiser : stream.Processor, optional
         Without one only the microphone's own spectrogram is drawn.
     spotter : stream.Processor, optional
-        Gives a list of `stream.Word` for each block of the microphone's sound.
+        Gives a list of `detection.Word` for each block of the microphone's sound.
     sr : int
         Samples per second that the processors hear, 8000 to 96000. A browser that has no microphone at this rate is
         resampled.
@@ -56,7 +56,7 @@ class LiveView(LiveInput):
     ----------
     hear : bool
         Whether the denoised sound is played: the box in the widget.
-    words : list of stream.Word
+    words : list of detection.Word
         Those of the last run, `at` in seconds since its start.
     shed, deepest, underruns : int
         Of the last run: blocks that were left out because the kernel was too slow; blocks that waited at once, at most;
