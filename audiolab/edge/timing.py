@@ -1,10 +1,11 @@
 """Times that can be trusted: the first call apart, many others, percentiles instead of a mean, threads stated."""
 
-import contextlib
 import time
 from dataclasses import dataclass
 
 import numpy as np
+
+from .. import models
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def timed(call, repeats=200, warm_up=10, threads=1):
     """
     if min(repeats, warm_up, threads) < 1:
         raise ValueError(f"repeats, warm_up and threads are at least 1, not {repeats}, {warm_up} and {threads}.")
-    with _threads(threads):
+    with models.threads(threads):
         first, first_cpu = _once(call)
         for _ in range(warm_up - 1):
             call()
@@ -155,15 +156,3 @@ def _once(call):
     call()
     wall = time.perf_counter() - wall
     return wall, time.process_time() - cpu
-
-
-@contextlib.contextmanager
-def _threads(n):
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

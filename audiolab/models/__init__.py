@@ -4,12 +4,13 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["asr", "checkpoints", "classify", "detect", "infilling", "music", "pretrained", "separate", "spot",
-                "tacotron", "tts", "vocoder", "whisper"],
+    submodules=["asr", "checkpoints", "classify", "detect", "infilling", "music", "pretrained", "running",
+                "separate", "spot", "tacotron", "tts", "vocoder", "whisper"],
     submod_attrs={
         "asr": ["AttentionASR", "CTCNet", "FrameNet", "transcribe"],
         "infilling": ["InfillTransformer"],
         "music": ["ChordTransformer", "KeysLSTM", "KeysTransformer", "VoiceTransformer"],
+        "running": ["threads"],
         "separate": ["ConvTasNet", "RecurrentMask", "UNet"],
         "spot": ["DSCNNSpotter"],
         "tacotron": ["Tacotron"],

@@ -288,16 +288,13 @@ def opinions(model, parts):
 
 def real_time_factor(model, parts):
     """Seconds that one core computes for a second of sound, median over the clips."""
-    threads, factors = torch.get_num_threads(), []
-    torch.set_num_threads(1)
-    try:
+    factors = []
+    with models.threads(1):
         for part in parts:
             start = time.process_time()                         # of this process alone, whoever else is at work
             with torch.inference_mode():
                 model(part.sum(dim=0, keepdim=True))
             factors.append((time.process_time() - start) / (part.shape[1] / model.sr))
-    finally:
-        torch.set_num_threads(threads)
     return float(np.median(factors))
 
 

@@ -127,15 +127,12 @@ def opinion(sound, clips):
 
 def speed(sound, clips):
     """Seconds of sound that are made in a second of one thread, median over the clips."""
-    threads, factors = torch.get_num_threads(), []
-    torch.set_num_threads(1)
-    try:
+    factors = []
+    with models.threads(1):
         for picture, (signal, _) in clips:
             start = time.perf_counter()
             sound(picture[0].numpy())
             factors.append(len(signal) / vocode.SR / (time.perf_counter() - start))
-    finally:
-        torch.set_num_threads(threads)
     return float(np.median(factors))
 
 

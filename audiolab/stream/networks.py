@@ -1,6 +1,5 @@
 """Networks that listen live: a denoiser that answers after 10 ms, and a spotter that says which digit was spoken."""
 
-import contextlib
 from dataclasses import replace
 
 import numpy as np
@@ -20,20 +19,6 @@ def _require(sr, model, kind, name):
     if sr != spotting.SR:
         raise ValueError(f"The network has learnt from sound at {spotting.SR} Hz, and {sr} Hz would be another voice "
                          "to it: take a source at that rate, or resample.")
-
-
-@contextlib.contextmanager
-def _one_thread():
-    """A hop is too little work to be shared: a second thread would only wait, and keep a core busy with it.
-
-    It is said at each hop, for what PyTorch was told in one thread of Python does not hold in the next.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class Denoiser(Processor):
@@ -81,7 +66,7 @@ class Denoiser(Processor):
 
     def process(self, x):
         silence = self.model.window if self.gap else 0
-        with _one_thread(), torch.inference_mode():
+        with models.threads(1), torch.inference_mode():
             y, self.state = self.model.step(torch.from_numpy(np.pad(x, (silence, 0)))[None], self.state)
         self.gap = False
         return y[0, silence:].numpy()
@@ -154,6 +139,6 @@ class Spotter(Processor):
             return []
         windows = np.array(spotting.windows(self.columns))      # a copy: the columns go on
         self.columns = self.columns[:, len(windows) * spotting.STEP :]
-        with _one_thread(), torch.inference_mode():
+        with models.threads(1), torch.inference_mode():
             p = self.model(torch.from_numpy(windows)[:, None]).softmax(dim=1)
         return [replace(word, at=word.at + self.begun / self.sr) for word in self.vote(p.numpy())]

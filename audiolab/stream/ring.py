@@ -124,10 +124,7 @@ class RingBuffer:
         np.ndarray, shape [m] or [channels, m], float32
             A copy; m is smaller than `n` when fewer are there, or when the writer overtook this read.
         """
-        written = self.written
-        start = max(self._next, self._oldest(written))
-        self._next = max(start, min(start + n, written))
-        y = self._copy(start, self._next)
+        y = self._copy(*self._move_on(n))
         self.taken += y.shape[-1]
         return y
 
@@ -144,14 +141,12 @@ class RingBuffer:
         int
             Samples that it got, at most n; what lies behind them in `out` means nothing.
         """
-        written = self.written
-        start = max(self._next, self._oldest(written))
-        self._next = stop = max(start, min(start + out.shape[-1], written))
+        start, stop = self._move_on(out.shape[-1])
         slot, m = start % self.capacity, stop - start
         first = min(self.capacity - slot, m)
         out[..., :first] = self._slots[..., slot:slot + first]
         out[..., first:m] = self._slots[..., :m - first]
-        if lost := max(0, min(self._oldest(self._claimed), stop) - start):      # overwritten while they were copied
+        if lost := self._overtaken(start, stop):
             out[..., :m - lost] = out[..., lost:m]
         self.taken += m - lost
         return m - lost
@@ -169,10 +164,8 @@ class RingBuffer:
         int
             Samples that were skipped.
         """
-        written = self.written
-        start = max(self._next, self._oldest(written))
-        self._next = max(start, min(start + n, written))
-        return self._next - start
+        start, stop = self._move_on(n)
+        return stop - start
 
     def latest(self, n):
         """Look at the newest samples, read or not; they stay to be read.
@@ -194,12 +187,23 @@ class RingBuffer:
         """Number of the oldest sample that is there when `end` samples have come."""
         return max(0, end - self.capacity)
 
+    def _move_on(self, n):
+        """The reader's next samples, n at most, which are its own now: numbers of the first and of the one after."""
+        written = self.written
+        start = max(self._next, self._oldest(written))
+        self._next = max(start, min(start + n, written))
+        return start, self._next
+
+    def _overtaken(self, start, stop):
+        """Of samples `start` to `stop`, which were just copied, how many the writer has claimed meanwhile."""
+        return max(0, min(self._oldest(self._claimed), stop) - start)
+
     def _copy(self, start, stop):
         """Samples `start` to `stop`, less those that were overwritten while they were copied."""
         slot = start % self.capacity
         first = min(self.capacity - slot, stop - start)
         y = np.concatenate([self._slots[..., slot:slot + first], self._slots[..., :stop - start - first]], axis=-1)
-        return y[..., max(0, min(self._oldest(self._claimed), stop) - start):]
+        return y[..., self._overtaken(start, stop):]
 
 
 class Stamps:
