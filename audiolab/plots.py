@@ -219,6 +219,34 @@ def lines(x, curves, *, x_label, y_label, title="", alt="", log_x=False, y_range
     _display(figure, title, alt)
 
 
+def bands(x, curves, *, x_label, y_label, title="", alt=""):
+    """Curves with how sure each of their points is: a line through the means, and a band from end to end of intervals.
+
+    Parameters
+    ----------
+    x : sequence of float, length n
+        Above 0: the axis is logarithmic, and has a tick at each.
+    curves : dict of str to tuple of np.ndarray, shape [n]
+        Means, and the lower and upper ends of their intervals.
+    x_label, y_label : str
+        With units.
+    title, alt : str
+        What to see, and the same in words.
+
+    Taught in: notebooks/12_transfer.ipynb, "How many examples are enough?"
+    """
+    figure, (axis,) = _figure(1, 1, height=3.2)
+    for i, (label, (mean, low, high)) in enumerate(curves.items()):
+        color, marker = class_style(i)
+        axis.fill_between(x, low, high, color=color, alpha=0.25, linewidth=0)
+        axis.plot(x, mean, color=color, marker=marker, label=label)
+    axis.set(xscale="log", xlabel=x_label, ylabel=y_label)
+    axis.set_xticks(x, [f"{one:g}" for one in x])
+    axis.minorticks_off()
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9, frameon=False)
+    _display(figure, title, alt)
+
+
 def compare(x, predicted, measured, *, x_label, y_label, title="", alt="", names=("predicted", "measured")):
     """Prediction as a line, measurement as dots.
 

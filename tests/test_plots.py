@@ -36,6 +36,8 @@ CALLS = {
                                        "y": np.ones(9)}}, x_label="time (h)", marks=[3], spans=[(4, 6)], **t),
     "stacked": lambda **t: plots.stacked(pd.DataFrame({"a": [1, 2], "b": [0, 3]}, ["x", "y"]), x_label="ms",
                                          marks={"limit": 4}, **t),
+    "bands": lambda **t: plots.bands((1, 5), {"a": (np.array([1, 2]), np.array([0, 2]), np.array([2, 3]))}, x_label="x",
+                                     y_label="y", **t),
     "pareto": lambda **t: plots.pareto({"a": (20, 0.9), "b": (100, 0.8)}, x_label="x", y_label="y", **t),
     "polar": lambda **t: plots.polar(np.arange(361), {"a": -np.arange(361) / 9, "b": np.zeros(361)}, **t),
     "confusion": lambda **t: plots.confusion(np.arange(900).reshape(30, 30), NAMES, **t),
