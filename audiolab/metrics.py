@@ -636,6 +636,52 @@ def note_f1(truth, found, tolerance=0.05, offsets=False):
     return {name: float(score) for name, score in zip(("precision", "recall", "f1"), scores, strict=False)}
 
 
+def frechet_distance(x, y):
+    """How far two clouds of embeddings lie apart, each taken for a normal distribution (Fréchet, Wasserstein-2).
+
+    ``|m1 - m2|² + tr(C1 + C2 - 2 (C1 C2)^(1/2))``, with mean m and covariance C of each. Of embeddings of sounds it is
+    known as the Fréchet audio distance; its unit is that of the embeddings, squared.
+
+    Parameters
+    ----------
+    x, y : np.ndarray, shape [n, dim] and [m, dim]
+        Clips of two kinds. Few clips make it larger: compare figures of equally many, more than `dim`.
+
+    Returns
+    -------
+    float
+        0 for the same mean and covariance.
+
+    Raises
+    ------
+    ValueError
+        If the clouds have other dimensions, fewer than two rows, or NaN.
+
+    Notes
+    -----
+    With the rows of X and Y centred, ``C1 = X'X / (n - 1)``, so that the eigenvalues of ``C1 C2`` are the squared
+    singular values of ``R1 R2'``, where R is what a QR decomposition leaves of X and Y. No root of a matrix is needed,
+    which for few clips would not be real.
+
+    References
+    ----------
+    Dowson and Landau, "The Fréchet distance between multivariate normal distributions", 1982; Kilgour et al., "Fréchet
+    audio distance: a reference-free metric for evaluating music enhancement algorithms", 2019.
+
+    Taught in: notebooks/12_transfer.ipynb, "Why do real voices sound so different?"
+    """
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 2:
+        raise ValueError("Clouds are [clips, dim] with two clips at least and the same dim, not "
+                         f"{list(x.shape)} and {list(y.shape)}.")
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise ValueError("There is NaN or infinity among the embeddings.")
+    r1, r2 = (np.linalg.qr(z - z.mean(axis=0), mode="r") / np.sqrt(len(z) - 1) for z in (x, y))
+    both = np.linalg.svd(r1 @ r2.T, compute_uv=False).sum()
+    apart = np.sum((x.mean(axis=0) - y.mean(axis=0)) ** 2)
+    return float(max(0, apart + np.sum(r1**2) + np.sum(r2**2) - 2 * both))
+
+
 def mean_absolute_error(truth, estimate):
     """MAE: by how much an estimate is off on average, in its own unit.
 
