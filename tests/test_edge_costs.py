@@ -40,6 +40,8 @@ CASES = {                                                       # a network of e
     "UNet": (models.UNet, WAVE),
     "RecurrentMask": (models.RecurrentMask, WAVE),
     "ConvTasNet": (models.ConvTasNet, WAVE),
+    "TinyWav2Vec2": (models.TinyWav2Vec2, (WAVE, torch.tensor([8000]))),
+    "TinyHubert": (models.TinyHubert, (WAVE, torch.tensor([8000]))),
 }
 
 

@@ -5,12 +5,13 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["asr", "checkpoints", "classify", "detect", "infilling", "music", "pretrained", "running",
-                "separate", "spot", "tacotron", "tts", "vocoder", "whisper"],
+                "selfsupervised", "separate", "spot", "tacotron", "tts", "vocoder", "whisper"],
     submod_attrs={
         "asr": ["AttentionASR", "CTCNet", "FrameNet", "transcribe"],
         "infilling": ["InfillTransformer"],
         "music": ["ChordTransformer", "KeysLSTM", "KeysTransformer", "VoiceTransformer"],
         "running": ["threads"],
+        "selfsupervised": ["TinyHubert", "TinyWav2Vec2", "mask_spans"],
         "separate": ["ConvTasNet", "RecurrentMask", "UNet"],
         "spot": ["DSCNNSpotter"],
         "tacotron": ["Tacotron"],

@@ -10,7 +10,8 @@ CLASSES = {                                                     # and the module
     "CTCNet": "asr", "AttentionASR": "asr", "FrameNet": "asr", "TinyWhisper": "whisper", "Vocoder": "vocoder",
     "FastSpeech": "tts", "Tacotron": "tacotron",
     "KeysLSTM": "music", "KeysTransformer": "music", "ChordTransformer": "music", "VoiceTransformer": "music",
-    "InfillTransformer": "infilling", "UNet": "separate", "RecurrentMask": "separate", "ConvTasNet": "separate"}
+    "InfillTransformer": "infilling", "UNet": "separate", "RecurrentMask": "separate", "ConvTasNet": "separate",
+    "TinyWav2Vec2": "selfsupervised", "TinyHubert": "selfsupervised"}
 
 
 def names():

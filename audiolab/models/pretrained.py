@@ -4,12 +4,13 @@ stand-in of the same class that needs no network.
 
 import os
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
 
-from .. import paths, pronounce
-from . import checkpoints, tts
+from .. import paths, preprocess, pronounce
+from . import checkpoints, selfsupervised, tts, whisper
 
 #: Published models that the course opens, their class, and the checkpoint of the course that stands in offline.
 KNOWN = {
@@ -17,8 +18,14 @@ KNOWN = {
     "openai/whisper-base": ("WhisperForConditionalGeneration", "digits-whisper-anywhere"),
     "facebook/wav2vec2-base-960h": ("Wav2Vec2ForCTC", None),
     "facebook/hubert-large-ls960-ft": ("HubertForCTC", None),
+    "facebook/wav2vec2-base": ("Wav2Vec2Model", "speech-wav2vec2-sentences"),
+    "facebook/hubert-base-ls960": ("HubertModel", "speech-hubert-sentences"),
+    "MIT/ast-finetuned-audioset-10-10-0.4593": ("ASTForAudioClassification", None),
     "microsoft/speecht5_tts": ("SpeechT5ForTextToSpeech", None),
 }
+#: Classes that listen and write nothing: with them comes a feature extractor, and no tokenizer.
+LISTENERS = ("Wav2Vec2Model", "HubertModel", "ASTForAudioClassification")
+MOMENT = 400, 160               # samples of a column of the AST's picture, and from one to the next
 #: Classes that draw pictures, and who makes sounds of them.
 VOCODERS = {"SpeechT5ForTextToSpeech": ("SpeechT5HifiGan", "microsoft/speecht5_hifigan")}
 
@@ -34,7 +41,8 @@ class Opened:
     Attributes
     ----------
     model, processor
-        Of `transformers`. The processor has a `feature_extractor` and a `tokenizer`.
+        Of `transformers`. The processor has a `feature_extractor` and a `tokenizer`; for `LISTENERS` it is the feature
+        extractor.
     name : str
         What was really opened: the published name, or that of the course's checkpoint.
     published : bool
@@ -107,19 +115,122 @@ def _published(name, kind, local):
         return getattr(transformers, kind).from_pretrained(name, local_files_only=local, weights_only=True).eval()
 
     vocoder = opened(*VOCODERS[kind]) if kind in VOCODERS else None
-    processor = transformers.AutoProcessor.from_pretrained(name, local_files_only=local)
-    return Opened(opened(kind, name), processor, name, True, vocoder)
+    front = transformers.AutoFeatureExtractor if kind in LISTENERS else transformers.AutoProcessor
+    return Opened(opened(kind, name), front.from_pretrained(name, local_files_only=local), name, True, vocoder)
 
 
 def _of_the_course(name):
     from transformers.utils import logging
 
-    from .whisper import processor
-
     logging.set_verbosity_error()                               # it warns of settings that `pipeline` makes itself
 
     model, _ = checkpoints.load(name)
-    return Opened(model.whisper.eval(), processor(), name, False)
+    if hasattr(model, "encoder"):
+        return Opened(model.encoder.eval(), selfsupervised.front(), name, False)
+    return Opened(model.whisper.eval(), whisper.processor(), name, False)
+
+
+def embed(opened, signals, sr, layer=-1, parts=3, batch_size=16):
+    """Embeddings of clips: what a layer of a model makes of them, averaged over equal stretches of each.
+
+    Parameters
+    ----------
+    opened : Opened
+        One of `LISTENERS`.
+    signals : sequence of np.ndarray, shape [n]
+        Of any lengths; one too short for a single frame is filled up with silence. The AST takes 10 s in.
+    sr : int
+        Of all of them; they are brought to the rate of the model.
+    layer : int or None
+        0 is what goes into the transformer, 1 comes out of its first layer, -1 of its last. None gives all.
+    parts : int
+        Stretches into which a clip's own frames are cut; their means stand one after the other. With 3, what comes
+        first and what last is told apart.
+    batch_size : int
+        Clips at a time.
+
+    Returns
+    -------
+    np.ndarray, shape [clips, parts * dim], float32
+        With all layers, [layers + 1, clips, parts * dim].
+
+    Raises
+    ------
+    ValueError
+        If the model is none that listens, there is nothing to listen to, a signal holds NaN or infinity, or `layer` or
+        `parts` is out of range.
+
+    Notes
+    -----
+    A clip gives the same alone as among others: frames that are filled up to the longest of a batch count nowhere.
+    Models whose first layer measures the whole clip with its filling (`feat_extract_norm="group"`, as of wav2vec 2.0
+    base) get each clip alone.
+
+    Taught in: notebooks/12_transfer.ipynb, "What is an embedding?"
+    """
+    _require_listening(opened, signals, layer, parts)
+    rate, config = opened.processor.sampling_rate, opened.model.config
+    patches = not hasattr(config, "conv_kernel")
+    states_of, least = (_columns, MOMENT[0]) if patches else (_states, _field(config))
+    size = 1 if not patches and config.feat_extract_norm == "group" else batch_size
+    longer = [preprocess.resample(np.asarray(y, np.float32), sr, rate) for y in signals]
+    longer = [np.pad(y, (0, max(0, least - len(y)))) for y in longer]
+    order = np.argsort([len(y) for y in longer], kind="stable")         # alike long together, so that little is filled
+    found = [None] * len(longer)
+    for at in range(0, len(order), size):
+        own = order[at : at + size]
+        for i, states in zip(own, states_of(opened, [longer[i] for i in own]), strict=True):
+            edge = np.arange(parts + 1) * states.shape[1] // parts
+            means = [states[:, a : max(a + 1, b)].mean(axis=1) for a, b in pairwise(edge)]
+            found[i] = np.concatenate(means, axis=1)
+    found = np.stack(found, axis=1)                             # [layers + 1, clips, parts * dim]
+    return found if layer is None else found[layer]
+
+
+def _require_listening(opened, signals, layer, parts):
+    kind = type(opened.model).__name__
+    if kind not in LISTENERS:
+        raise ValueError(f"{opened.name} is a {kind}, of which no embeddings are taken here: open a model of "
+                         f"{', '.join(LISTENERS)}.")
+    if not len(signals) or any(np.ndim(y) != 1 or not np.isfinite(y).all() for y in signals):
+        raise ValueError("Embeddings are made of a list of signals of shape [n], of finite numbers, one at least.")
+    layers = opened.model.config.num_hidden_layers
+    if layer is not None and not -layers - 1 <= layer <= layers:
+        raise ValueError(f"{opened.name} has layers 0 to {layers}, or -1 to {-layers - 1} from the end: not {layer}.")
+    if parts < 1:
+        raise ValueError(f"parts={parts}: a clip has one at least.")
+
+
+def _field(config):
+    """Samples that one frame of a model needs."""
+    field = 1
+    for kernel, stride in zip(config.conv_kernel[::-1], config.conv_stride[::-1], strict=True):
+        field = (field - 1) * stride + kernel
+    return field
+
+
+def _states(opened, signals):
+    """Of each signal the hidden states of all layers at its own frames: arrays [layers + 1, frames, dim]."""
+    model, rate = opened.model, opened.processor.sampling_rate
+    given = opened.processor(signals, sampling_rate=rate, padding=True, return_tensors="pt").to(model.device)
+    with torch.inference_mode():
+        made = model(**given, output_hidden_states=True)
+    states = torch.stack([*made.hidden_states[:-1], made.last_hidden_state]).float().cpu()      # normalised at the end
+    sizes = model._get_feat_extract_output_lengths(torch.tensor([len(y) for y in signals]))
+    return [states[:, i, :n].numpy() for i, n in enumerate(sizes.tolist())]
+
+
+def _columns(opened, signals):
+    """The same of an AST: patches that stand above one another, at the same time, are averaged to one frame."""
+    config, rate = opened.model.config, opened.processor.sampling_rate
+    given = opened.processor(signals, sampling_rate=rate, return_tensors="pt").to(opened.model.device)
+    with torch.inference_mode():
+        states = torch.stack(opened.model(**given, output_hidden_states=True).hidden_states).float().cpu()
+    rows = (config.num_mel_bins - config.patch_size) // config.frequency_stride + 1
+    states = states[:, :, 2:].unflatten(2, (rows, -1)).mean(dim=2)              # the first two are no patches
+    moments = 1 + (torch.tensor([len(y) for y in signals]) - MOMENT[0]) // MOMENT[1]
+    sizes = (1 + (moments - config.patch_size) // config.time_stride).clamp(1, states.shape[2])
+    return [states[:, i, :n].numpy() for i, n in enumerate(sizes.tolist())]
 
 
 def speak(opened, text, speaker, seed=0):
