@@ -39,7 +39,7 @@ NETWORKS = ("events-cnn-scenes", "events-crnn-scenes", "events-transformer-scene
 MEASURES = {"accuracy": "accuracy", "mean_absolute_error": "mean absolute error", "wer": "word error rate",
             "per": "phoneme error rate", "si_sdri": "SI-SDR gained (dB)", "stoi": "STOI",
             "nll": "nats per step", "map": "mAP of segments",
-            "hit_rate": "words spotted"}        # of a card, the first that it has
+            "hit_rate": "words spotted", "pnmi": "PNMI of its units"}        # of a card, the first that it has
 FOLDS = 5
 RANGE = 9.0                                     # of a word's picture, natural logarithms of power: 39 dB
 CHOSE = ("george", "jackson", "theo")           # speakers of FSDD by whom the settings for strangers were chosen

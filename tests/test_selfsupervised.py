@@ -1,12 +1,15 @@
-"""Self-supervised networks hide what they say they hide, agree with transformers, and embed each clip as it is alone."""
+"""Self-supervised networks hide what they say they hide, agree with transformers and embed each clip as it is alone."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 import torch
 
-from audiolab import models
+from audiolab import models, training
 from audiolab.models import pretrained, selfsupervised
 from audiolab.models.selfsupervised import contrast, frames, levelled, mask_spans
+from audiolab.recipes import pretraining
 
 KINDS = pytest.mark.parametrize("kind", [models.TinyWav2Vec2, models.TinyHubert])
 SR = 16000
@@ -251,3 +254,120 @@ def test_the_ast_has_nobody_that_stands_in(monkeypatch):
     monkeypatch.setattr(pretrained.paths, "building", lambda: True)
     with pytest.raises(pretrained.NotHere, match="download=True"):
         pretrained.load("MIT/ast-finetuned-audioset-10-10-0.4593")
+
+
+# ---- the recipes -------------------------------------------------------------------------------------------
+
+
+def test_units_that_name_the_phoneme_tell_all_and_others_nothing():
+    phonemes = [np.array(["a", "a", "b", "b"]), np.array(["c", "c"])]
+    assert pretraining.told([np.array([7, 7, 3, 3]), np.array([9, 9])], phonemes) == {
+        "pnmi": pytest.approx(1), "purity": 1}
+    finer = pretraining.told([np.array([7, 6, 3, 3]), np.array([9, 9])], phonemes)
+    assert finer == {"pnmi": pytest.approx(1), "purity": 1}
+    deaf = pretraining.told([np.zeros(4, int), np.zeros(2, int)], phonemes)
+    assert deaf == {"pnmi": pytest.approx(0, abs=1e-12), "purity": pytest.approx(1 / 3)}
+    half = pretraining.told([np.array([0, 0, 0, 0]), np.array([1, 1])], phonemes)
+    h = np.log(3) - 2 / 3 * np.log(2)                           # of unit and phoneme together: the unit's entropy
+    assert half["pnmi"] == pytest.approx(h / np.log(3)) and half["purity"] == pytest.approx(2 / 3)
+
+
+def test_the_phoneme_of_a_frame_sounds_in_its_middle(tmp_path):
+    from audiolab import corpus
+    from audiolab.corpora import speech
+
+    plan = speech.plan_sentences(40).head(2)
+    made = corpus.make(tmp_path / "two", plan, speech.render)
+    clips = pretraining.signals(made, "train")
+    for names, clip, path in zip(pretraining.spoken(made, clips), clips, made.table.path, strict=True):
+        assert len(names) == frames(len(clip)) == len(pretraining.cepstra(clip))
+        times = made.sidecar("phonemes")
+        times = times[times.path == path]
+        for i in range(0, len(names), 7):
+            middle = (320 * i + 448) / SR
+            now = times[(times.onset <= middle) & (middle < times.offset)].phoneme.str.strip("ˈˌ").tolist()
+            assert [names[i]] == (now or [""])
+
+
+def test_a_click_is_in_the_frame_whose_middle_it_is():
+    signal = torch.zeros(16000)
+    signal[20 * 320 + 448] = 1
+    assert pretraining.mfcc(signal)[0].argmax() == 20
+
+
+def test_clips_are_changed_by_chance_and_their_clusters_go_with_them():
+    x, lengths = together(16000, 12000, 9000, 16000)
+    x = 0.1 * x
+    y = torch.arange(frames(16000)).repeat(4, 1)
+    first, second, other = (pretraining.somewhere((x.clone(), lengths), y, torch.Generator().manual_seed(seed))
+                            for seed in (1, 1, 2))
+    assert torch.equal(first[0][0], second[0][0]) and first[0][0].shape != other[0][0].shape
+    for (signals, sizes), clusters in (first, other):
+        pace = 16000 / sizes[0].item()
+        assert 0.84 <= pace <= 1.21 and signals.shape[1] >= sizes.max()
+        assert clusters.shape == (4, frames(signals.shape[1]))
+        slope = np.polyfit(np.arange(clusters.shape[1]), clusters[0].numpy(), 1)[0]
+        assert slope == pytest.approx(pace, abs=0.02)           # the clusters run as much faster as the sound
+    (signals, _), none = pretraining.somewhere((x, lengths), torch.zeros(4, 0), torch.Generator().manual_seed(1))
+    assert none.shape == (4, 0) and torch.equal(signals, first[0][0])
+
+
+def test_a_click_stays_with_its_cluster():
+    x, lengths = torch.zeros(2, 16000), torch.tensor([16000, 16000])
+    x[:, 30 * 320 + 448] = 1
+    y = (torch.arange(frames(16000)) == 30).long().repeat(2, 1)
+    for seed in range(5):
+        (signals, _), clusters = pretraining.somewhere((x.clone(), lengths), y, torch.Generator().manual_seed(seed))
+        at = (signals.abs().amax(dim=0).argmax() - 448) / 320
+        assert min(abs(i - at) for i in clusters[0].nonzero()[:, 0].tolist()) <= 1
+
+
+def test_words_of_one_voice_stand_in_rows_with_pauses():
+    import pandas as pd
+
+    class Few:
+        table = pd.DataFrame({"group": ["a", "b", "a", "a", "a", "a"]})
+
+    words = [torch.full((10,), float(i + 1)) for i in range(6)]
+    rows = pretraining.in_rows(Few, words)
+    gap = round(pretraining.PAUSE * SR)
+    assert [sorted(set(row.tolist()) - {0}) for row in rows] == [[1, 3, 4, 5], [6], [2]]
+    assert [len(row) for row in rows] == [40 + 5 * gap, 10 + 2 * gap, 10 + 2 * gap]
+
+
+def test_clusters_are_found_among_the_first_and_named_in_all(monkeypatch):
+    monkeypatch.setattr(pretraining, "CLUSTERS", 2)
+    known = [np.array([[0.0, 0], [0, 0], [9, 9], [9, 9]] * 10)]
+    first, other = pretraining.clustered([known, [np.array([[8.0, 8], [1, 1], [9, 9]])]])
+    assert first[0][1] != first[0][2]
+    assert other[0].tolist() == [first[0][2], first[0][1], first[0][2]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["speech-wav2vec2-sentences", "speech-hubert-sentences"])
+def test_a_recipe_learns_in_its_stages_also_after_an_interruption(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDIOLAB_HOME", str(tmp_path))
+    monkeypatch.setattr(pretraining, "CLUSTERS", 4)
+    recipe = dataclasses.replace(pretraining.RECIPES[name], epochs=2, first=min(1, pretraining.RECIPES[name].first),
+                                 layer=1, fit={"batch_size": 2, "lr": 1e-3})
+    recipe = dataclasses.replace(recipe, arguments=recipe.arguments | {"dim": 32, "layers": 2, "heads": 2, "hidden": 48}
+                                 | ({"clusters": 4} if recipe.first else {}))
+    clips = [0.1 * torch.from_numpy(y) for y in noise(14000, 16000, 12000, 15000)]
+    fit, calls = training.fit, []
+
+    def interrupted(*args, **options):
+        calls.append(1)
+        if len(calls) == stop:
+            raise KeyboardInterrupt
+        return fit(*args, **options)
+
+    stop = 2 if recipe.first else 1
+    monkeypatch.setattr(training, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pretraining.learnt(name, recipe, clips, clips[:2], False)
+    model, histories = pretraining.learnt(name, recipe, clips, clips[:2], False)
+    assert [len(history.rows) for history in histories] == ([1, 2] if recipe.first else [2])
+    monkeypatch.setenv("AUDIOLAB_HOME", str(tmp_path / "another"))
+    whole, _ = pretraining.learnt(name, recipe, clips, clips[:2], False)
+    for key, value in model.state_dict().items():
+        torch.testing.assert_close(value, whole.state_dict()[key])
