@@ -2,8 +2,12 @@
 
 An embedding is a row of numbers for a clip. What it is worth is asked with little: `few_shot` picks a handful of
 clips, `probe` learns from them with nothing but a weighted sum, and `curve` repeats both for several handfuls.
+
+A domain gap is what a network loses where clips come from elsewhere: voices, rooms, microphones. Here a word is a
+signal of one second at 8 kHz with the word in its middle (`signals`), and a `picture` of it as loud as any other.
 """
 
+import copy
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,8 +15,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from torch.nn.functional import interpolate, pad
 
-from . import metrics
+from . import augment, features, metrics, models, preprocess, training
+
+RATE = 8000         # samples per second of a word: that of the real digits, and of telephones
+FRAMES = 64         # of a word's picture, 10 ms apart
+DEPTH = 9.0         # of a picture: what lies so far below its loudest point is silent; in ln of power, 39 dB
 
 # ---------------------------------------------------------------------------------------- losses
 
@@ -265,3 +274,330 @@ def projector(folder, embeddings, labels, pictures=None):
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(beside, folder)
     return f"tensorboard --logdir {folder}"
+
+
+# ---------------------------------------------------------------------------------------- a domain gap
+
+
+def signals(corpus):
+    """All clips of a corpus as one batch, each in the middle of a second of silence.
+
+    Parameters
+    ----------
+    corpus : audiolab.corpus.Corpus
+        Of single words. What is longer than a second is cut at both ends alike.
+
+    Returns
+    -------
+    torch.Tensor, shape [clips, 8000], float32
+        At `RATE`.
+
+    Taught in: notebooks/12_transfer.ipynb, "Why do real voices sound so different?"
+    """
+    whole = np.zeros((len(corpus), RATE), np.float32)
+    for i, row in enumerate(whole):
+        y, sr, _ = corpus[i]
+        y = preprocess.resample(y, sr, RATE)
+        y = y[max(0, len(y) - RATE) // 2 :][:RATE]
+        start = (RATE - len(y)) // 2
+        row[start : start + len(y)] = y
+    return torch.from_numpy(whole)
+
+
+def pictures(x):
+    """Log-mels in which every microphone stands equally near: high frequencies lifted, the loudest point the same.
+
+    Pre-emphasis ``y[n] - 0.97 y[n - 1]``, then the log-mel of the course, less its maximum. `DEPTH` below that nothing
+    is told from silence, so that a quiet room and a hissing one look alike.
+
+    Parameters
+    ----------
+    x : torch.Tensor, shape [clips, 8000]
+        From `signals`.
+
+    Returns
+    -------
+    torch.Tensor, shape [clips, 1, 40, 64]
+        0 to 9, in natural logarithms of power.
+
+    Taught in: notebooks/12_transfer.ipynb, "Why do real voices sound so different?"
+    """
+    x = x - x.mean(dim=1, keepdim=True)
+    x = torch.cat([x[:, :1], x[:, 1:] - 0.97 * x[:, :-1]], dim=1)
+    x = x / x.abs().amax(dim=1, keepdim=True).clamp(min=1e-6)                   # far above the log-mel's own floor
+    return _levelled(plain_pictures(x))
+
+
+_log_mel = features.LogMel(RATE)
+
+
+def _levelled(x):
+    return (x - x.amax(dim=(1, 2, 3), keepdim=True)).clamp(min=-DEPTH) + DEPTH
+
+
+def _cut(x):
+    """The middle `FRAMES` of pictures; where they are shorter, silence at both ends."""
+    short = FRAMES - x.shape[3]
+    return pad(x, (short // 2, short - short // 2))             # a negative width cuts
+
+
+def plain_pictures(x):
+    """The log-mels of the same signals as their microphones gave them: what chapter 06's network takes.
+
+    Parameters and result as `pictures`, in natural logarithms of power, -11.5 where there is silence.
+
+    Taught in: notebooks/12_transfer.ipynb, "Why do real voices sound so different?"
+    """
+    return _cut(torch.cat([_log_mel(part) for part in x.split(256)]))
+
+
+def here(x, y, generator):
+    """The words as they are, as equally loud `pictures`, moved and in parts hidden: the control of `elsewhere`."""
+    z = augment.time_shift(pictures(x), 8, generator)
+    return augment.spec_augment(z, freq_width=6, time_width=8, warp=0, generator=generator), y
+
+
+def elsewhere(x, y, generator):
+    """The same words from another mouth through another microphone: ``augment`` of `audiolab.training.fit`.
+
+    Signals go through `audiolab.augment.recorded`, and are cut as by another hand, from a little inside the word to
+    0.15 s around it. Their pictures are bent, by a sixth in frequency (throat) and by a third in time (pace), coloured
+    by a smooth curve over the frequencies (microphone), moved, and parts of them hidden.
+
+    Parameters
+    ----------
+    x : torch.Tensor, shape [batch, 8000]
+        From `signals`.
+    y : torch.Tensor, shape [batch]
+    generator : torch.Generator
+
+    Returns
+    -------
+    x : torch.Tensor, shape [batch, 1, 40, 64]
+        As `pictures` makes them.
+    y : torch.Tensor, shape [batch]
+
+    Taught in: notebooks/12_transfer.ipynb, "Why do real voices sound so different?"
+    """
+    def drawn(low, high, *shape):
+        return low + (high - low) * torch.rand((len(x), *shape), generator=generator)
+
+    sounding, t = (x != 0).int(), torch.arange(RATE)
+    start, end = sounding.argmax(dim=1, keepdim=True), RATE - sounding.flip(1).argmax(dim=1, keepdim=True)
+    kept = (t >= start - RATE * drawn(-0.02, 0.15, 1)) & (t < end + RATE * drawn(-0.02, 0.15, 1))
+    recorded = augment.recorded(x, RATE, generator, augment.rooms(100, RATE)) * kept
+    z = pictures(torch.where(drawn(0, 1, 1) < 0.8, recorded, x))
+    z = _cut(augment.bend(z, 0.15, drawn(0.7, 1.3)[0].item(), generator))
+    curve = interpolate(torch.randn((len(x), 1, 6, 1), generator=generator), (z.shape[2], 1), mode="bicubic",
+                        align_corners=True)                     # one neper or 9 dB, six times over the frequencies
+    z = _levelled(torch.where(z > 0, z + curve, 0))
+    z = augment.time_shift(z, 8, generator)
+    return augment.spec_augment(z, freq_width=6, time_width=8, warp=0, generator=generator), y
+
+
+def telephoned(x, generator):
+    """Signals as from somewhere down the line: a room, 300 to 3400 Hz, and noise 5 to 20 dB below.
+
+    Parameters
+    ----------
+    x : torch.Tensor, shape [clips, 8000]
+    generator : torch.Generator
+
+    Returns
+    -------
+    torch.Tensor, shape [clips, 8000]
+
+    Taught in: notebooks/12_transfer.ipynb, "Why do real voices sound so different?"
+    """
+    same = torch.ones(len(x))
+    rooms = augment.rooms(20, RATE, seed=1)                     # none of those that `elsewhere` knows
+    y = augment.reverberate(x, rooms[torch.randint(len(rooms), (len(x),), generator=generator)])
+    noise = augment.coloured(x.shape, RATE, -same, generator)
+    y = augment.mix_at_snr(y, noise, 5 + 15 * torch.rand(len(x), generator=generator))
+    return augment.band(y, RATE, 300 * same, 3400 * same)
+
+
+def left_out(learner, x, y, table, k=10, draw=0):
+    """What clips are taken for by learners that never heard their speaker: leave one speaker out.
+
+    For each speaker a learner gets `k` clips of each class by the others, and is asked about the speaker's own.
+
+    Parameters
+    ----------
+    learner : callable
+        ``learner(x, y)`` gives something with ``predict(x)``: classes as numbers.
+    x : np.ndarray or torch.Tensor, shape [clips, …]
+        As the learner takes it.
+    y : torch.Tensor, shape [clips]
+    table : pandas.DataFrame
+        With a row for each clip: its `speaker`, whether it may be `given` to learners, and whether it is `asked`.
+    k : int
+        Clips of each class, spread over all other speakers.
+    draw : int
+        Another number, other clips.
+
+    Returns
+    -------
+    np.ndarray of int, shape [clips asked]
+        In the order of the table.
+
+    Raises
+    ------
+    ValueError
+        As `few_shot`.
+
+    Taught in: notebooks/12_transfer.ipynb, "Why do real voices sound so different?"
+    """
+    speaker, given, asked = (table[name].to_numpy() for name in ("speaker", "given", "asked"))
+    guess = np.zeros(len(table), int)
+    for i, one in enumerate(sorted(set(speaker))):
+        others, own = np.flatnonzero(given & (speaker != one)), np.flatnonzero(asked & (speaker == one))
+        few = others[few_shot(np.asarray(y)[others], k, np.random.default_rng([draw, i]), speaker[others])]
+        guess[own] = learner(x[few], y[few]).predict(x[own])
+    return guess[asked]
+
+
+def matched(model, x):
+    """A copy of a model whose batch normalisation has measured other clips: adaptive batch normalisation.
+
+    No label is needed: mean and variance of every channel are those of the clips where the model will listen.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    x : torch.Tensor, shape [clips, …]
+        As the model takes it; a hundred clips or more of all classes.
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode.
+
+    References
+    ----------
+    Li, Wang, Shi, Liu and Hou, "Revisiting batch normalization for practical domain adaptation", 2016.
+
+    Taught in: notebooks/12_transfer.ipynb, "Why do real voices sound so different?"
+    """
+    model = copy.deepcopy(model).eval()
+    layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.modules.batchnorm._BatchNorm)]
+    usual = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 1.0                                    # all of this batch, nothing of what was before
+        layer.train()
+    with torch.no_grad():
+        model(x)
+    for layer, momentum in zip(layers, usual, strict=True):
+        layer.momentum = momentum
+    return model.eval()
+
+
+def tuned(model, x, y, steps=150, lr=3e-3, seed=0):
+    """A copy of a model, all of it trained further on a few clips of another domain: fine-tuning.
+
+    Each time a clip comes it is changed by `elsewhere`: as they are, the few would soon be known by heart.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        That takes `pictures`.
+    x : torch.Tensor, shape [clips, 8000]
+        From `signals`.
+    y : torch.Tensor, shape [clips]
+    steps : int
+        Of 64 clips, or of all where there are fewer.
+    lr : float
+        Peak of a one-cycle schedule: a third of what the model was trained with.
+    seed : int
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode.
+
+    Taught in: notebooks/12_transfer.ipynb, "When should the network itself move?"
+    """
+    return _fitted(copy.deepcopy(model), x, y, steps, lr, 64, elsewhere, seed)
+
+
+def _fitted(model, x, y, steps, lr, batch_size, change, seed):
+    """A model after so many steps, however few clips there are."""
+    batches = len(x) // min(batch_size, len(x))                 # of an epoch
+    training.fit(model, (x, y), loss=torch.nn.CrossEntropyLoss(label_smoothing=0.1), epochs=-(-steps // batches), lr=lr,
+                 batch_size=batch_size, weight_decay=0.05, augment=change, seed=seed, progress=False)
+    return model
+
+
+def from_scratch(x, y, steps=400, seed=0):
+    """Train the keyword network of chapter 06 on a few clips and nothing else: a learner for `curve`.
+
+    A fixed number of steps, so that few clips are met as long as many; each time moved, bent in time and in parts
+    hidden.
+
+    Parameters
+    ----------
+    x : torch.Tensor, shape [clips, 1, mel, time]
+        Pictures.
+    y : array_like, shape [clips]
+        Labels.
+    steps : int
+        Of 32 clips, or of all where there are fewer.
+    seed : int
+
+    Returns
+    -------
+    Network
+        With ``predict(x)``.
+
+    Taught in: notebooks/12_transfer.ipynb, "How many examples are enough?"
+    """
+    labels, told = np.unique(y, return_inverse=True)
+    torch.manual_seed(seed)
+    model = models.DSCNN(x.shape[2], len(labels))
+    return Network(_fitted(model, x, torch.from_numpy(told), steps, 1e-2, 32, _varied, seed), labels)
+
+
+def _varied(x, y, generator):
+    x = augment.time_shift(x, 8, generator)
+    return augment.spec_augment(x, freq_width=6, time_width=8, warp=8, generator=generator), y
+
+
+class Network:
+    """A network that answers with labels, as a probe does.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    labels : sequence
+        One for each of its outputs.
+    picture : callable, optional
+        What the network hears of what it is asked: `pictures`, where those are signals.
+    """
+
+    def __init__(self, model, labels, picture=None):
+        self.model, self.labels, self.picture = model, np.asarray(labels), picture or torch.as_tensor
+
+    def predict(self, x):
+        """The label of the largest output for each clip: np.ndarray, shape [clips]."""
+        return self.labels[training.predict(self.model, self.picture(x)).argmax(dim=1).numpy()]
+
+
+def embeddings(model, x):
+    """What the last layer of a network sees of each clip, by its ``embed``.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Such as `audiolab.models.DSCNN`.
+    x : torch.Tensor, shape [clips, …]
+        As the model takes it.
+
+    Returns
+    -------
+    np.ndarray, shape [clips, dim]
+
+    Taught in: notebooks/12_transfer.ipynb, "What is an embedding?"
+    """
+    model.eval()
+    with torch.inference_mode():
+        return torch.cat([model.embed(part) for part in x.split(256)]).numpy()

@@ -1,12 +1,14 @@
 """Losses agree with PyTorch's, few examples are dealt fairly, a probe finds what is there, and a gap is measured."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.linalg
 import torch
 
-from audiolab import metrics, transfer
+from audiolab import corpus, features, metrics, models, training, transfer
 
 
 def rows(*shape, seed=0):
@@ -170,3 +172,113 @@ def test_a_projector_is_not_written_over_something_else(tmp_path):
     with pytest.raises(ValueError, match="2 embeddings and 3 labels"):
         transfer.projector(tmp_path / "new", rows(2, 4), list("abc"))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+# ---- a domain gap -------------------------------------------------------------------------------------
+
+
+def words(n=8, seed=0):
+    """Bursts of noise of 0.3 s, of ten classes by their band, in a second of silence."""
+    x, burst = torch.zeros(n, transfer.RATE), rows(n, 2400, seed=seed)
+    x[:, 2800:5200] = burst.cumsum(dim=1) * torch.hann_window(2400)
+    return x
+
+
+def test_signals_stand_in_the_middle_of_a_second(tmp_path):
+    lengths = {"short": 4000, "long": 16000}
+    plan = pd.DataFrame({"path": [f"{name}.flac" for name in lengths], "n": lengths.values()})
+    made = corpus.make(tmp_path / "tones", plan, lambda row: corpus.Clip(
+        np.linspace(0.1, 0.5, row["n"], dtype=np.float32), transfer.RATE))
+    short, long = transfer.signals(made)
+    assert not short[:2000].any() and not short[6000:].any() and short[2000:6000].all()
+    assert long[0].item() == pytest.approx(0.2, abs=1e-3) and long[-1].item() == pytest.approx(0.4, abs=1e-3)
+
+
+def test_pictures_are_alike_whoever_stands_near_the_microphone():
+    x = words()
+    near, far = transfer.pictures(x), transfer.pictures(0.003 * x + 0.001)
+    assert near.shape == (8, 1, 40, transfer.FRAMES) and near.min() == 0
+    torch.testing.assert_close(near, far, atol=2e-2, rtol=0)
+    assert (near.amax(dim=(1, 2, 3)) == transfer.DEPTH).all()
+    assert transfer.pictures(torch.zeros(1, transfer.RATE)).isfinite().all()
+
+
+def test_elsewhere_keeps_shape_and_targets_and_comes_from_the_generator():
+    x, y = words(), torch.arange(8)
+    first, second, other = (transfer.elsewhere(x, y, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert first[0].shape == transfer.pictures(x).shape and torch.equal(first[1], y)
+    assert torch.equal(first[0], second[0]) and not torch.equal(first[0], other[0])
+    assert first[0].isfinite().all() and first[0].min() >= 0
+    assert transfer.elsewhere(torch.zeros(2, transfer.RATE), y[:2], torch.Generator())[0].isfinite().all()
+
+
+def test_a_telephone_takes_the_lows_and_the_highs_and_adds_noise():
+    x = rows(6, transfer.RATE)
+    level = features.LogMel(transfer.RATE)(transfer.telephoned(x, torch.Generator().manual_seed(0))).mean(dim=(0, 1, 3))
+    assert level[0] < level[10:30].min() - 3 and level[-1] < level[10:30].min() - 0.5
+    quiet = words()
+    assert transfer.telephoned(quiet, torch.Generator().manual_seed(0))[:, :2000].any()
+
+
+def network():
+    torch.manual_seed(0)
+    return models.DSCNN(40, 10)
+
+
+def test_matching_measures_the_clips_and_leaves_the_model_alone():
+    model, x = network().eval(), 5 + 2 * rows(64, 1, 40, 64)
+    before = copy.deepcopy(model.state_dict())
+    found = transfer.matched(model, x)
+    torch.testing.assert_close(found.norm.norm.running_mean, x.mean(dim=(0, 1, 3)))
+    torch.testing.assert_close(found.norm.norm.running_var, x.transpose(0, 2).flatten(1).var(dim=1), rtol=1e-4, atol=0)
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    assert not found.training and all(a is b or torch.equal(a, b) for a, b in zip(
+        model.parameters(), found.parameters(), strict=True))
+    usual = [layer.momentum for layer in model.modules() if hasattr(layer, "momentum")]
+    assert usual == [layer.momentum for layer in found.modules() if hasattr(layer, "momentum")]
+
+
+def test_embeddings_are_what_the_last_layer_sees():
+    model, x = network().eval(), rows(4, 1, 40, 64)
+    numbers = torch.from_numpy(transfer.embeddings(model, x))
+    torch.testing.assert_close(model.head(numbers), training.predict(model, x), atol=1e-5, rtol=1e-4)
+
+
+def test_tuning_changes_a_copy():
+    model, x = network(), words(20)
+    before = copy.deepcopy(model.state_dict())
+    tuned = transfer.tuned(model, x, torch.arange(20) % 10, steps=2)
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    assert not torch.equal(tuned.head[-1].weight, model.head[-1].weight) and not tuned.training
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_nobody_who_is_asked_was_heard(k):
+    table = pd.DataFrame({"speaker": np.repeat(list("abc"), 40), "take": np.tile(np.arange(20), 6)})
+    table = table.assign(asked=table["take"] < 5, given=table["take"] >= 5)
+    y, x, met = torch.arange(2).repeat_interleave(20).repeat(3), np.arange(120), []
+
+    class Learner:
+        def __init__(self, x, y):
+            met.append((x, y))
+
+        def predict(self, x):
+            met[-1] += (x,)
+            return np.full(len(x), len(met))
+
+    guess = transfer.left_out(Learner, x, y, table, k)
+    assert guess.tolist() == [1] * 10 + [2] * 10 + [3] * 10
+    for (given, told, asked), one in zip(met, "abc", strict=True):
+        assert set(table.speaker[asked]) == {one} and table.asked[asked].all() and table.given[given].all()
+        assert set(table.speaker[given]) == {*"abc"} - {one}
+        assert told.tolist() == [0] * k + [1] * k == y[given].tolist()
+        assert (table.speaker[given].value_counts() == k).all()
+
+
+def test_a_network_from_scratch_learns_what_a_few_clips_show():
+    y = np.array(["high", "low"] * 4)
+    x = torch.zeros(8, 1, 40, 32)
+    x[::2, :, 25:], x[1::2, :, :15] = 3, 3
+    x += rows(*x.shape)
+    learner = transfer.from_scratch(x, y, steps=30)
+    assert (learner.predict(x) == y).all()

@@ -204,8 +204,12 @@ class DSCNN(nn.Module):
         self.to(memory_format=CHANNELS_LAST)
 
     def forward(self, x):                                       # [batch, 1, mel, time]
+        return self.head(self.embed(x))
+
+    def embed(self, x):
+        """What the last layer sees of each clip: [batch, channels]."""
         x = self.blocks(self.first(self.norm(x)))               # [batch, 64, mel / 4, time / 4]
-        return self.head(x.mean(dim=(2, 3)))
+        return x.mean(dim=(2, 3))
 
 
 class AudioTransformer(nn.Module):

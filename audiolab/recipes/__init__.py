@@ -5,6 +5,7 @@ weights and a card, `evaluate` measures the kept weights again.
 """
 
 from . import (
+    adapting,
     attending,
     composing,
     detecting,
@@ -39,13 +40,13 @@ from .naming import (
 from .writing import Transcription
 
 MODULES = (naming, writing, phones, whispering, vocoding, speaking, attending, composing, separating, detecting,
-           spotting, pretraining)
+           spotting, pretraining, adapting)
 RECIPES = {name: recipe for module in MODULES for name, recipe in module.RECIPES.items()}
 
-__all__ = ["RECIPES", "SILENCE", "Recipe", "Transcription", "attending", "composing", "data", "detecting", "evaluate",
-           "find", "hidden", "loss", "measured", "moved", "only_test", "phones", "pretraining", "retold", "retuned",
-           "samples", "score", "semitones", "separating", "speaking", "spotting", "tensors", "train", "transposed",
-           "vocoding", "whispering", "word_picture", "writing"]
+__all__ = ["RECIPES", "SILENCE", "Recipe", "Transcription", "adapting", "attending", "composing", "data", "detecting",
+           "evaluate", "find", "hidden", "loss", "measured", "moved", "only_test", "phones", "pretraining", "retold",
+           "retuned", "samples", "score", "semitones", "separating", "speaking", "spotting", "tensors", "train",
+           "transposed", "vocoding", "whispering", "word_picture", "writing"]
 
 
 def find(name):

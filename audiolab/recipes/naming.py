@@ -271,7 +271,7 @@ def train(name, recipe, n_jobs, progress):
         history = training.fit(
             model, parts["train"], parts["validation"], loss=missed, epochs=recipe.epochs,
             score=score, augment=changed, seed=seed, progress=progress,
-            resume=paths.data("runs", name, f"{_known_by(recipe)}-{seed}.pt"), **recipe.fit)
+            resume=paths.data("runs", name, f"{known_by(recipe)}-{seed}.pt"), **recipe.fit)
         trained.append((measured(model, *parts["test"]), seed, model, history))
     best_first = sorted(trained, key=lambda one: one[0].get("accuracy", 0.0), reverse=True)
     found, seed, model, history = best_first[len(trained) // 2]
@@ -296,7 +296,7 @@ def machine():
             f"torch {torch.__version__}")
 
 
-def _known_by(recipe):
+def known_by(recipe):
     """What stands for a recipe in the name of its state, so that another one does not go on from it."""
     options = (recipe.model.__name__, recipe.epochs, recipe.target, recipe.frames, recipe.smoothing, recipe.fit)
     options += (recipe.arguments, recipe.teacher) if recipe.arguments else ()
