@@ -268,11 +268,12 @@ def projector(folder, embeddings, labels, pictures=None):
     one = len(columns) == 1                                     # then the file of labels has no header
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
-        with SummaryWriter(beside) as writer:
+        new = Path(beside) / folder.name
+        with SummaryWriter(str(new)) as writer:
             writer.add_embedding(torch.as_tensor(embeddings), [row[0] for row in rows] if one else rows,
                                  pictures, metadata_header=None if one else list(columns))
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(beside, folder)
+        new.rename(folder)
     return f"tensorboard --logdir {folder}"
 
 

@@ -10,7 +10,7 @@ import torch
 
 from audiolab import cli, corpus, models, paths, recipes, training
 from audiolab.corpora import remote, scenes, speech
-from audiolab.recipes import RECIPES, Recipe, composing, writing
+from audiolab.recipes import RECIPES, Recipe, adapting, composing, writing
 
 CHECKPOINTS = models.names()
 
@@ -69,6 +69,17 @@ def test_the_digits_card_tells_how_it_fares_on_real_voices():
     assert abs(found["right"] - card["metrics"]["fsdd"]["right"]) <= 2
 
 
+@pytest.mark.slow
+def test_the_way_over_the_gap_is_as_long_as_its_card_says():
+    if not remote.at_hand("fsdd"):
+        pytest.skip("needs AUDIOLAB_MIRROR")
+    model, card = models.load("keywords-dscnn-adapted")
+    domain, said = adapting.people(), card["metrics"]["fsdd"]
+    assert abs(adapting.as_it_is(model, domain)["right"] - said["elsewhere"]["right"]) <= 2
+    for name, found in adapting.crossed(model, domain, draws=1).items():
+        assert abs(found["right"] - said[name]["draws"][0]) <= 9, name      # a training on another processor
+
+
 def test_the_bounds_of_the_curriculum_stand_on_the_cards():
     card = {name: models.load(name)[1] for name in CHECKPOINTS}
     teacher, student = card["events-crnn-scenes"], card["events-student-scenes"]
@@ -80,6 +91,9 @@ def test_the_bounds_of_the_curriculum_stand_on_the_cards():
     shares = sorted(one["accuracy"] for one in spotter["seeds"].values())
     assert spotter["parameters"] <= 24000 and len(shares) == 5 and shares[2] >= 0.993
     assert spotter["metrics"]["test"]["accuracy"] == shares[2]
+    gap = card["keywords-dscnn-adapted"]["metrics"]["fsdd"]
+    assert gap["tuned"]["clips"] == 300 and gap["tuned"]["accuracy"] >= 0.80 and len(gap["tuned"]["draws"]) == 3
+    assert gap["clean"]["right"] < gap["elsewhere"]["right"] < gap["tuned"]["right"]
     wer = {name: {on: found.get("wer_lm", found.get("wer")) for on, found in one["metrics"].items()}
            for name, one in card.items() if name.startswith("digits")}
     assert wer["digits-ctc-fsdd"]["familiar"] <= 0.01 and wer["digits-ctc-fsdd"]["fsdd"] <= 0.02

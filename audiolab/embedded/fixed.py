@@ -308,7 +308,8 @@ def spotter(name="keywords-dscnn-digits", n_jobs=1, corpus=None):
     model, card = models.load(name)
     recipe = recipes.find(name)
     if not (isinstance(model, models.DSCNN) and card["feature"] == recipes.word_picture.__name__):
-        spotters = [one for one, recipe in recipes.RECIPES.items() if getattr(recipe, "model", 0) is models.DSCNN]
+        spotters = [one for one, recipe in recipes.RECIPES.items()
+                    if getattr(recipe, "feature", None) is recipes.word_picture]
         raise ValueError(f"{name} is no keyword spotter. There are: {', '.join(spotters)}.")
     pictures, _ = recipes.tensors(recipe, recipes.data(recipe, n_jobs, corpus), "train")
     return quantise(model, card["labels"], pictures, name)

@@ -28,25 +28,39 @@ RECIPES = {
 }
 TEN = 10                        # clips of each class that may be heard of the other speakers: two of each
 DRAWS = 3
-ARGUMENTS = {"n_classes": len(speech.DIGITS), "n_mels": 40}
+LABELS = sorted(speech.DIGITS)
+ARGUMENTS = {"n_classes": len(LABELS), "n_mels": 40}
 
 
-def words(corpus, labels=speech.DIGITS):
-    """Signals and targets of single words.
+def words(corpus):
+    """Signals and targets of digits, and the table.
 
     Returns
     -------
     x : torch.Tensor, shape [clips, 8000]
     y : torch.Tensor, shape [clips], int64
-        Places among the sorted labels.
+        Places among `LABELS`.
     table : pandas.DataFrame
     """
-    names = sorted(labels)
-    return transfer.signals(corpus), torch.tensor([names.index(text) for text in corpus.table.label]), corpus.table
+    y = torch.tensor([LABELS.index(text) for text in corpus.table.label])
+    return transfer.signals(corpus), y, corpus.table
 
 
 def people():
-    """The digits of FSDD, by six people. Takes 0 to 4 are `asked`, the others may be `given`."""
+    """The digits of FSDD, by six people: takes 0 to 4 are `asked`, the others may be `given`.
+
+    Returns
+    -------
+    x, y, table
+        As `words`, with the columns that `audiolab.transfer.left_out` wants.
+
+    Raises
+    ------
+    CorpusError
+        As `audiolab.corpora.remote.load`.
+
+    Taught in: notebooks/12_transfer.ipynb, "Why do real voices sound so different?"
+    """
     x, y, table = words(remote.load("fsdd"))
     return x, y, table.assign(asked=table["take"] < 5, given=table["take"] >= 5)
 
@@ -55,6 +69,13 @@ def callers(n_jobs=1):
     """A stand-in for people, of the test voices of the synthesiser: down the telephone, in three parties.
 
     The network has heard neither their throats nor their accents, and each party is left out in turn.
+
+    Returns
+    -------
+    x, y, table
+        As `people`.
+
+    Taught in: notebooks/12_transfer.ipynb, "Why do real voices sound so different?"
     """
     x, y, table = words(RECIPES["keywords-dscnn-adapted"].test(n_jobs=n_jobs).split("test"))
     throat = pd.factorize(table.group.str.partition("+")[2], sort=True)[0]
@@ -86,7 +107,7 @@ def ways(model, x):
 
 
 def _answering(model, picture=None):
-    return transfer.Network(model, range(len(speech.DIGITS)), picture)
+    return transfer.Network(model, range(len(LABELS)), picture)
 
 
 def counted(domain, guess):
@@ -152,7 +173,7 @@ def train(name, recipe, n_jobs, progress):
         found[where] = {"clean": as_it_is(clean, domain, transfer.plain_pictures), "level": as_it_is(control, domain),
                         "elsewhere": as_it_is(model, domain), **crossed(model, domain, draws)}
     return models.save(name, model, {
-        "title": recipe.title, "arguments": ARGUMENTS, "labels": sorted(speech.DIGITS), "target": "label",
+        "title": recipe.title, "arguments": ARGUMENTS, "labels": LABELS, "target": "label",
         "corpus": corpus.root.name, "feature": "transfer.pictures", "frames": recipe.frames, "seed": 0,
         "epochs": recipe.epochs, "steps": history.rows[-1]["step"],
         "options": recipe.fit | {"label_smoothing": recipe.smoothing}, "seconds": round(history.seconds),
