@@ -123,7 +123,7 @@ def counted(domain, guess):
 def as_it_is(model, domain, picture=transfer.pictures):
     """What a network is worth on the clips that are asked, without having met the domain; as `counted`."""
     x, _, table = domain
-    return counted(domain, _answering(model, picture).predict(x[table.asked.to_numpy()]))
+    return counted(domain, _answering(model, picture).predict(x[np.flatnonzero(table.asked)]))
 
 
 def crossed(model, domain, draws=DRAWS):
