@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from sklearn.cluster import MiniBatchKMeans
-from sklearn.metrics.cluster import contingency_matrix
 
 from .. import augment, features, models, paths, training, transfer
 from ..corpora import speech
@@ -144,14 +142,9 @@ def cepstra(signal):
 
     Taught in: notebooks/12_transfer.ipynb, "What did it find out?"
     """
-    C = mfcc(signal).T
-    return (C - C.mean(axis=0)) / (C.std(axis=0) + 1e-5)
-
-
-def mfcc(signal):
-    """The same as it is: [26, frames]."""
     C = features.mfcc(signal.numpy()[FIELD // 2 :], SR, n_fft=512, win_length=400, hop_length=HOP)
-    return np.concatenate([C, features.delta(C)])[:, : selfsupervised.frames(len(signal))]
+    C = np.concatenate([C, features.delta(C)])[:, : selfsupervised.frames(len(signal))].T
+    return (C - C.mean(axis=0)) / (C.std(axis=0) + 1e-5)
 
 
 def hidden_states(model, signals, layer, batch_size=16):
@@ -182,6 +175,8 @@ def clustered(parts, seed=0):
 
     Taught in: notebooks/12_transfer.ipynb, "What did it find out?"
     """
+    from sklearn.cluster import MiniBatchKMeans
+
     found = MiniBatchKMeans(CLUSTERS, batch_size=4096, n_init=3, random_state=seed)
     found.fit(np.concatenate(parts[0])[::2])
     return [[torch.from_numpy(found.predict(clip)).long() for clip in part] for part in parts]
@@ -268,6 +263,8 @@ def told(units, phonemes):
 
     Taught in: notebooks/12_transfer.ipynb, "What did it find out?"
     """
+    from sklearn.metrics.cluster import contingency_matrix
+
     counts = contingency_matrix(np.concatenate(phonemes), np.concatenate(units))        # [phonemes, units]
     p = counts / counts.sum()
     of_phoneme, of_unit = p.sum(axis=1, keepdims=True), p.sum(axis=0, keepdims=True)
@@ -346,10 +343,14 @@ def by_layer(model, sentences, words, n_jobs=1):
 def of_cepstra(sentences, words, n_jobs=1):
     """The same two figures for cepstra, of which nothing was learnt: means over three stretches of each word."""
     clips = signals(sentences, "test", n_jobs)
-    train, test = ([np.concatenate([part.mean(axis=1) for part in np.array_split(mfcc(y), 3, axis=1)])
-                    for y in signals(words, split, n_jobs)] for split in ("train", "test"))
-    return {"pnmi": beside([cepstra(clip) for clip in clips], sentences, clips),
-            "probe": probed(np.array(train), np.array(test), words)}
+
+    def embedded(y):
+        C = features.mfcc(y.numpy(), SR)
+        parts = np.array_split(np.concatenate([C, features.delta(C)]), 3, axis=1)
+        return np.concatenate([part.mean(axis=1) for part in parts])
+
+    train, test = (np.array([embedded(y) for y in signals(words, split, n_jobs)]) for split in ("train", "test"))
+    return {"pnmi": beside([cepstra(clip) for clip in clips], sentences, clips), "probe": probed(train, test, words)}
 
 
 def probed(train, test, words):
