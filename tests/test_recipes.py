@@ -121,6 +121,17 @@ def test_those_that_compose_are_worth_what_was_promised():
             assert written[count] <= written[f"{count}_test"], (name, count)
 
 
+def test_what_was_learnt_without_labels_tells_words_apart():
+    for name, least in (("speech-hubert-sentences", 0.1), ("speech-wav2vec2-sentences", 0.03)):
+        found = models.load(name)[1]["metrics"]
+        learnt, fresh = found["layers"], found["untrained"]
+        assert all(a > b + least for a, b in zip(learnt["probe"], fresh["probe"], strict=True)), name
+        assert max(learnt["probe"]) > found["cepstra"]["probe"] and learnt["pnmi"][-1] > fresh["pnmi"][-1], name
+    assert found["test"]["contrast"] > 0.3
+    hubert = models.load("speech-hubert-sentences")[1]["metrics"]
+    assert min(hubert["layers"]["pnmi"]) > hubert["cepstra"]["pnmi"] and hubert["test"]["pnmi"] > 0.4
+
+
 @pytest.mark.slow
 def test_the_joint_network_beats_counting():
     if not remote.at_hand("jsb-chorales"):
