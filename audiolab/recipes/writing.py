@@ -318,12 +318,15 @@ def begun(recipe):
 def fitted(name, recipe, model, clips, validation, progress, lengths=None):
     """Train a model by a recipe, or go on where an interrupted training stopped; returns the history.
 
-    The lengths are those of the clips, where these are no signals.
+    Then its numbers are rounded to half precision, so that what is measured is what will be kept. The lengths are those
+    of the clips, where these are no signals.
     """
-    return training.fit(
+    history = training.fit(
         model, clips, validation, loss=model.loss, epochs=recipe.epochs, augment=recipe.heard, seed=recipe.seed,
         collate=model.batch, lengths=lengths or [signal.shape[1] for signal, _ in clips], progress=progress,
         resume=paths.data("runs", name, f"{known_by(recipe)}.pt"), **recipe.fit)
+    models.checkpoints.halve(model)
+    return history
 
 
 def kept(name, recipe, model, history, corpora, found):
