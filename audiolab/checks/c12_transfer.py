@@ -334,6 +334,16 @@ def all_alike(t):
 
 
 @info_nce.edges
+def known_cosines(t):
+    n, temperature = int(t.rng.integers(3, 9)), float(np.round(t.rng.uniform(0.2, 2), 2))
+    case = f"{n} pairs, cosine 1 with the partner and 0 with all strangers, temperature {temperature:g}"
+    rows = _tensor(np.eye(n))
+    t.close(t.on(case)(rows, rows.clone(), temperature).item(), np.log1p((n - 1) * np.exp(-1 / temperature)), atol=1e-4,
+            says=f"For {case}, each costs the logarithm of 1 + {n - 1} e^(−1/{temperature:g}).",
+            ask="Which terms are in the sum below the line, and what is done with the temperature?")
+
+
+@info_nce.edges
 def tiny_temperature(t):
     a = np.eye(4)
     b = a[[0, 1, 3, 2]]
@@ -390,16 +400,6 @@ def the_sides_are_equals(t):
     t.close(t.on("the pairs in another order")(a[order], b[order], 0.2).item(), once, atol=1e-4,
             says="In another order, the same for both sides, it should cost the same.",
             ask="Where do the partners stand in the matrix?")
-
-
-@info_nce.properties
-def known_cosines(t):
-    n, temperature = int(t.rng.integers(3, 9)), float(np.round(t.rng.uniform(0.2, 2), 2))
-    case = f"{n} pairs, cosine 1 with the partner and 0 with all strangers, temperature {temperature:g}"
-    rows = _tensor(np.eye(n))
-    t.close(t.on(case)(rows, rows.clone(), temperature).item(), np.log1p((n - 1) * np.exp(-1 / temperature)), atol=1e-4,
-            says=f"For {case}, each costs the logarithm of 1 + {n - 1} e^(−1/{temperature:g}).",
-            ask="Which terms are in the sum below the line, and what is done with the temperature?")
 
 
 @info_nce.properties
@@ -1299,6 +1299,15 @@ def two_sets_of_one_feature(t):
 
 
 @frechet_distance.edges
+def moved_apart(t):
+    x, _ = _clouds(t.rng, 30, 2, 4)
+    step = t.rng.normal(size=4)
+    t.close(t.on("a set, and the same set moved")(x, x + step), np.sum(step**2), rtol=1e-3, atol=1e-3,
+            says="A set and the same set moved differ by the square of how far it was moved.",
+            ask="Is the distance of the means squared?")
+
+
+@frechet_distance.edges
 def fewer_clips_than_features(t):
     for n, m, d in ((4, 5, 10), (3, 40, 8), (2, 2, 6)):
         x, y = _clouds(t.rng, n, m, d)
@@ -1316,15 +1325,6 @@ def tiny_and_large_units(t):
         got = t.on(f"all numbers times {size:g}")(size * x, size * y) / size**2
         t.close(got, want, rtol=5e-3, says=f"All numbers times {size:g} makes the distance {size**2:g} times as large; "
                 "divided by that, it should be the same.", ask="What do you add to keep a root from going wrong?")
-
-
-@frechet_distance.properties
-def moved_apart(t):
-    x, _ = _clouds(t.rng, 30, 2, 4)
-    step = t.rng.normal(size=4)
-    t.close(t.on("a set, and the same set moved")(x, x + step), np.sum(step**2), rtol=1e-3, atol=1e-3,
-            says="A set and the same set moved differ by the square of how far it was moved.",
-            ask="Is the distance of the means squared?")
 
 
 @frechet_distance.properties
