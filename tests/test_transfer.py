@@ -9,6 +9,7 @@ import scipy.linalg
 import torch
 
 from audiolab import corpus, features, metrics, models, training, transfer
+from audiolab.recipes import adapting
 
 
 def rows(*shape, seed=0):
@@ -282,3 +283,26 @@ def test_a_network_from_scratch_learns_what_a_few_clips_show():
     x += rows(*x.shape)
     learner = transfer.from_scratch(x, y, steps=30)
     assert (learner.predict(x) == y).all()
+
+
+def test_all_ways_are_asked_about_the_same_clips_and_counted_by_speaker(monkeypatch):
+    tuned = transfer.tuned
+    monkeypatch.setattr(transfer, "tuned", lambda model, x, y: tuned(model, x, y, steps=1))
+    n = 160
+    table = pd.DataFrame({"speaker": np.repeat(["first", "second"], n // 2), "asked": np.tile(np.arange(80) < 20, 2)})
+    domain = words(n), torch.arange(10).repeat(n // 10), table.assign(given=~table.asked)
+    model = network().eval()
+    monkeypatch.setattr(adapting, "TEN", 2)
+    found = {"as it is": adapting.as_it_is(model, domain), **adapting.crossed(model, domain, draws=3)}
+    assert list(found) == ["as it is", "matched", "probe", "tuned"]
+    for name, one in found.items():
+        assert one["clips"] == 40 and one["right"] == sum(one["speakers"].values())
+        assert one["low"] < one["accuracy"] == one["right"] / 40 < one["high"]
+        assert name == "as it is" or one["right"] == sorted(one["draws"])[1]
+
+
+def test_a_control_hears_the_words_as_they_are():
+    x, y = words(), torch.arange(8)
+    here, _ = transfer.here(x, y, torch.Generator().manual_seed(0))
+    assert here.shape == transfer.pictures(x).shape and here.max() <= transfer.DEPTH
+    assert transfer.plain_pictures(x).shape == here.shape and transfer.plain_pictures(0 * x).max() < -11
