@@ -265,7 +265,7 @@ def projector(folder, embeddings, labels, pictures=None):
     folder, columns = Path(folder), labels if isinstance(labels, dict) else {"label": labels}
     if lengths := {len(column) for column in columns.values()} - {len(embeddings)}:
         raise ValueError(f"There are {len(embeddings)} embeddings and {min(lengths)} labels: each needs one.")
-    if folder.exists() and any(folder.iterdir()) and not (folder / "projector_config.pbtxt").exists():
+    if folder.exists() and any(folder.iterdir()) and not _is_projector(folder):
         raise ValueError(f"{str(folder)!r} holds something else than a projector: name another folder.")
     rows = [[" ".join(str(value).split()) for value in row] for row in zip(*columns.values(), strict=True)]
     one = len(columns) == 1                                     # then the file of labels has no header
@@ -275,9 +275,18 @@ def projector(folder, embeddings, labels, pictures=None):
         with SummaryWriter(str(new)) as writer:
             writer.add_embedding(torch.as_tensor(embeddings), [row[0] for row in rows] if one else rows,
                                  pictures, metadata_header=None if one else list(columns))
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            shutil.rmtree(folder)
         new.rename(folder)
     return f"tensorboard --logdir {folder}"
+
+
+def _is_projector(folder):
+    """Whether a folder holds what `projector` writes, and not a run's curves as well."""
+    names = {file.name for file in folder.iterdir()}
+    events = {name for name in names if name.startswith("events.out.tfevents")}
+    ours = {"projector_config.pbtxt", "00000"}
+    return "projector_config.pbtxt" in names and len(events) <= 1 and names - events <= ours
 
 
 # ---------------------------------------------------------------------------------------- a domain gap

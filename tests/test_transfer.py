@@ -170,9 +170,15 @@ def test_a_projector_is_not_written_over_something_else(tmp_path):
     (tmp_path / "thesis.txt").write_text("all of it")
     with pytest.raises(ValueError, match="something else than a projector"):
         transfer.projector(tmp_path, rows(2, 4), list("ab"))
+    run = tmp_path / "run"
+    transfer.projector(run, rows(2, 4), list("ab"))
+    (run / "events.out.tfevents.1.curves").write_text("of a training")
+    with pytest.raises(ValueError, match="something else than a projector"):
+        transfer.projector(run, rows(2, 4), list("ab"))
+    assert (run / "events.out.tfevents.1.curves").read_text() == "of a training"
     with pytest.raises(ValueError, match="2 embeddings and 3 labels"):
         transfer.projector(tmp_path / "new", rows(2, 4), list("abc"))
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "thesis.txt"]
 
 
 # ---- a domain gap -------------------------------------------------------------------------------------

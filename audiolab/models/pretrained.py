@@ -182,9 +182,9 @@ def embed(opened, signals, sr, layer=-1, parts=3, batch_size=16):
         for i, states in zip(own, states_of(opened, [longer[i] for i in own]), strict=True):
             edge = np.arange(parts + 1) * states.shape[1] // parts
             means = [states[:, a : max(a + 1, b)].mean(axis=1) for a, b in pairwise(edge)]
-            found[i] = np.concatenate(means, axis=1)
-    found = np.stack(found, axis=1)                             # [layers + 1, clips, parts * dim]
-    return found if layer is None else found[layer]
+            means = np.concatenate(means, axis=1)               # [layers + 1, parts * dim]
+            found[i] = means if layer is None else means[layer].copy()      # a view would keep all layers in memory
+    return np.stack(found, axis=1 if layer is None else 0)
 
 
 def _require_listening(opened, signals, layer, parts):
