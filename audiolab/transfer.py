@@ -338,13 +338,14 @@ def pictures(x):
     x = x - x.mean(dim=1, keepdim=True)
     x = torch.cat([x[:, :1], x[:, 1:] - 0.97 * x[:, :-1]], dim=1)
     x = x / x.abs().amax(dim=1, keepdim=True).clamp(min=1e-6)                   # far above the log-mel's own floor
-    return _levelled(plain_pictures(x))
+    return levelled(plain_pictures(x))
 
 
 _log_mel = features.LogMel(RATE)
 
 
-def _levelled(x):
+def levelled(x):
+    """Pictures whose loudest point is `DEPTH`, and what lies so far below it 0: every microphone hears as little."""
     return (x - x.amax(dim=(1, 2, 3), keepdim=True)).clamp(min=-DEPTH) + DEPTH
 
 
@@ -366,8 +367,13 @@ def plain_pictures(x):
 
 def here(x, y, generator):
     """The words as they are, as equally loud `pictures`, moved and in parts hidden: the control of `elsewhere`."""
-    z = augment.time_shift(pictures(x), 8, generator)
-    return augment.spec_augment(z, freq_width=6, time_width=8, warp=0, generator=generator), y
+    return _moved_and_hidden(pictures(x), 0, generator), y
+
+
+def _moved_and_hidden(z, warp, generator):
+    """Pictures up to 8 frames earlier or later, bent in time by up to `warp` frames, and parts of them hidden."""
+    z = augment.time_shift(z, 8, generator)
+    return augment.spec_augment(z, freq_width=6, time_width=8, warp=warp, generator=generator)
 
 
 def elsewhere(x, y, generator):
@@ -403,9 +409,8 @@ def elsewhere(x, y, generator):
     z = _cut(augment.bend(z, 0.15, drawn(0.7, 1.3)[0].item(), generator))
     curve = interpolate(torch.randn((len(x), 1, 6, 1), generator=generator), (z.shape[2], 1), mode="bicubic",
                         align_corners=True)                     # one neper or 9 dB, six times over the frequencies
-    z = _levelled(torch.where(z > 0, z + curve, 0))
-    z = augment.time_shift(z, 8, generator)
-    return augment.spec_augment(z, freq_width=6, time_width=8, warp=0, generator=generator), y
+    z = levelled(torch.where(z > 0, z + curve, 0))
+    return _moved_and_hidden(z, 0, generator), y
 
 
 def telephoned(x, generator):
@@ -571,8 +576,7 @@ def from_scratch(x, y, steps=400, seed=0):
 
 
 def _varied(x, y, generator):
-    x = augment.time_shift(x, 8, generator)
-    return augment.spec_augment(x, freq_width=6, time_width=8, warp=8, generator=generator), y
+    return _moved_and_hidden(x, 8, generator), y
 
 
 class Network:

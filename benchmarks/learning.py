@@ -26,6 +26,7 @@ from audiolab.corpora import remote, splits
 from audiolab.paths import replacing
 from audiolab.pipeline.stages import forty_clips
 from audiolab.recipes import detecting, writing
+from audiolab.transfer import DEPTH, levelled
 from benchmarks.timing import best, table
 
 ROOT = Path(__file__).absolute().parents[1]
@@ -41,7 +42,6 @@ MEASURES = {"accuracy": "accuracy", "mean_absolute_error": "mean absolute error"
             "nll": "nats per step", "map": "mAP of segments",
             "hit_rate": "words spotted", "pnmi": "PNMI of its units"}        # of a card, the first that it has
 FOLDS = 5
-RANGE = 9.0                                     # of a word's picture, natural logarithms of power: 39 dB
 CHOSE = ("george", "jackson", "theo")           # speakers of FSDD by whom the settings for strangers were chosen
 
 
@@ -146,13 +146,8 @@ def word(y, sr):
     y = preprocess.remove_dc(preprocess.resample(y, sr, 8000))
     y = np.append(y[:1], y[1:] - 0.97 * y[:-1])                                 # pre-emphasis
     picture = features.log_mel(y / np.abs(y).max(), 8000)
-    loud = np.flatnonzero(picture.max(axis=0) > picture.max() - RANGE)
+    loud = np.flatnonzero(picture.max(axis=0) > picture.max() - DEPTH)
     return picture[:, max(loud[0] - 2, 0) : loud[-1] + 3]
-
-
-def levelled(x):
-    """Pictures whose loudest point is `RANGE`, and what lies so far below it 0: every microphone hears as little."""
-    return (x - x.amax(dim=(1, 2, 3), keepdim=True)).clamp(min=-RANGE) + RANGE
 
 
 def bent(x, height, length, shift):

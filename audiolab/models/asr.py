@@ -56,9 +56,14 @@ def filled(tensors, value):
     return whole, lengths
 
 
+def heard(lengths, n):
+    """Which of `n` samples or frames are no filling: [batch, n]."""
+    return torch.arange(n, device=lengths.device) < lengths[:, None]
+
+
 def mask(lengths, time):
     """1 for frames of a clip, 0 for filling: [batch, time, 1]."""
-    return (torch.arange(time, device=lengths.device) < lengths[:, None])[..., None].float()
+    return heard(lengths, time)[..., None].float()
 
 
 class Block(nn.Module):

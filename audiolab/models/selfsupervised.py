@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from ..features import hz_to_mel, mel_to_hz
+from .asr import heard
 
 SR = 16000
 CHANNELS, KERNELS, STRIDES = (64, 96, 128, 128), (64, 8, 4, 4), (16, 5, 2, 2)
@@ -113,9 +114,9 @@ def levelled(signals, lengths):
     return centred / (centred.square().sum(dim=1, keepdim=True) / count + 1e-7).sqrt()
 
 
-def heard(lengths, n):
-    """Which of `n` samples or frames are no filling: [batch, n]."""
-    return torch.arange(n, device=lengths.device) < lengths[:, None]
+def given(signals, lengths):
+    """What the encoders of `transformers` take of a batch: levelled signals, and which samples are no filling."""
+    return {"input_values": levelled(signals, lengths), "attention_mask": heard(lengths, signals.shape[1]).long()}
 
 
 def front():
@@ -166,11 +167,10 @@ class _SelfSupervised(nn.Module):
     batch = staticmethod(batch)
 
     def _given(self, signals, lengths):
-        """What `transformers` takes: signals, which samples are no filling, which frames are hidden."""
+        """As `given`, and which frames are hidden."""
         chance = None if self.training else torch.Generator().manual_seed(0)    # the same at every evaluation
         hidden = mask_spans(frames(lengths), frames(signals.shape[1]), generator=chance)
-        return {"input_values": levelled(signals, lengths), "attention_mask": heard(lengths, signals.shape[1]).long(),
-                "mask_time_indices": hidden}
+        return given(signals, lengths) | {"mask_time_indices": hidden}
 
 
 class TinyWav2Vec2(_SelfSupervised):
@@ -220,9 +220,9 @@ class TinyWav2Vec2(_SelfSupervised):
         if self.training:
             self.steps += 1
             self.wav2vec2_for_pretraining.set_gumbel_temperature(max(0.5, 2 * self.cooling ** self.steps.item()))
-        given = self._given(*x)
-        made = self.wav2vec2_for_pretraining(**given)
-        hidden = given["mask_time_indices"]
+        told = self._given(*x)
+        made = self.wav2vec2_for_pretraining(**told)
+        hidden = told["mask_time_indices"]
         scores = contrast(made.projected_states, made.projected_quantized_states, hidden)
         return scores, hidden, made.codevector_perplexity.expand(len(scores))
 
@@ -286,8 +286,8 @@ class TinyHubert(_SelfSupervised):
         return self.hubert
 
     def forward(self, x):
-        given = self._given(*x)
-        return self.head(self.hubert(**given).last_hidden_state), given["mask_time_indices"]
+        told = self._given(*x)
+        return self.head(self.hubert(**told).last_hidden_state), told["mask_time_indices"]
 
     @staticmethod
     def loss(output, y):
@@ -306,6 +306,6 @@ class TinyHubert(_SelfSupervised):
     def units(self, signals, lengths):
         """The cluster that is named for every frame, none of them hidden: a list of tensors [frames]."""
         with torch.inference_mode():
-            made = self.hubert(levelled(signals, lengths), attention_mask=heard(lengths, signals.shape[1]).long())
+            made = self.hubert(**given(signals, lengths))
             best = self.head(made.last_hidden_state).argmax(dim=2)
         return [row[:n] for row, n in zip(best, frames(lengths).tolist(), strict=True)]

@@ -147,16 +147,21 @@ def cepstra(signal):
     return (C - C.mean(axis=0)) / (C.std(axis=0) + 1e-5)
 
 
-def hidden_states(model, signals, layer, batch_size=16):
-    """What a layer of the encoder makes of every frame, a list of arrays [frames, dim]; nothing is hidden."""
-    made = []
-    for at in range(0, len(signals), batch_size):
-        (x, lengths), _ = model.batch([(signal, torch.zeros(0)) for signal in signals[at : at + batch_size]])
+def batches(model, clips, size):
+    """Signals and lengths of so many clips at a time, as the model takes them."""
+    for at in range(0, len(clips), size):
+        yield model.batch([(clip, torch.zeros(0)) for clip in clips[at : at + size]])[0]
+
+
+def hidden_states(model, clips, layers):
+    """What layers of the encoder make of every frame: for each a list of arrays [frames, dim]; nothing is hidden."""
+    made = [[] for _ in layers]
+    for x, lengths in batches(model, clips, 16):
         with torch.inference_mode():
-            states = model.encoder(selfsupervised.levelled(x, lengths), output_hidden_states=True,
-                                   attention_mask=selfsupervised.heard(lengths, x.shape[1]).long()).hidden_states[layer]
+            states = model.encoder(**selfsupervised.given(x, lengths), output_hidden_states=True).hidden_states
         sizes = selfsupervised.frames(lengths).tolist()
-        made += [state[:n].numpy() for state, n in zip(states, sizes, strict=True)]
+        for found, layer in zip(made, layers, strict=True):
+            found += [state[:n].numpy() for state, n in zip(states[layer], sizes, strict=True)]
     return made
 
 
@@ -212,7 +217,7 @@ def learnt(name, recipe, clips, validation, progress):
     else:
         clusters = clustered([[cepstra(clip) for clip in part] for part in both])
         histories.append(fitted(name, recipe, "first", model, *both, clusters, recipe.first, progress))
-        clusters = clustered([hidden_states(model, part, recipe.layer) for part in both])
+        clusters = clustered([hidden_states(model, part, [recipe.layer])[0] for part in both])
         model.head.reset_parameters()
     histories.append(fitted(name, recipe, "last", model, *both, clusters, recipe.epochs, progress))
     return model, histories
@@ -274,13 +279,9 @@ def told(units, phonemes):
             "purity": float(p.max(axis=0).sum())}
 
 
-def units(model, clips, batch_size=32):
+def units(model, clips):
     """The unit of every frame, a list of arrays [frames]: a pair of codewords, or a cluster."""
-    found = []
-    for at in range(0, len(clips), batch_size):
-        x, _ = model.batch([(clip, torch.zeros(0)) for clip in clips[at : at + batch_size]])
-        found += [one.numpy() for one in model.units(*x)]
-    return found
+    return [one.numpy() for x in batches(model, clips, 32) for one in model.units(*x)]
 
 
 def measured(model, corpus, n_jobs=1):
@@ -336,7 +337,7 @@ def by_layer(model, sentences, words, n_jobs=1):
     opened = pretrained.Opened(model.encoder.eval(), selfsupervised.front(), type(model).__name__, False)
     train, test = (pretrained.embed(opened, [y.numpy() for y in signals(words, split, n_jobs)], SR, layer=None)
                    for split in ("train", "test"))
-    return {"pnmi": [beside(hidden_states(model, clips, layer), sentences, clips) for layer in layers],
+    return {"pnmi": [beside(states, sentences, clips) for states in hidden_states(model, clips, layers)],
             "probe": [probed(train[layer], test[layer], words) for layer in layers]}
 
 
