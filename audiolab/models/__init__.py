@@ -5,13 +5,14 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["asr", "checkpoints", "classify", "detect", "infilling", "music", "pretrained", "running",
-                "separate", "spot", "tacotron", "tts", "vocoder", "whisper"],
+                "separate", "speaker", "spot", "tacotron", "tts", "vocoder", "whisper"],
     submod_attrs={
         "asr": ["AttentionASR", "CTCNet", "FrameNet", "transcribe"],
         "infilling": ["InfillTransformer"],
         "music": ["ChordTransformer", "KeysLSTM", "KeysTransformer", "VoiceTransformer"],
         "running": ["threads"],
         "separate": ["ConvTasNet", "RecurrentMask", "UNet"],
+        "speaker": ["SpeakerEncoder", "SpeakerJudge", "ge2e_loss"],
         "spot": ["DSCNNSpotter"],
         "tacotron": ["Tacotron"],
         "tts": ["FastSpeech", "speak", "synthesise"],

@@ -14,6 +14,7 @@ from . import (
     speaking,
     spotting,
     vocoding,
+    voices,
     whispering,
     writing,
 )
@@ -38,13 +39,13 @@ from .naming import (
 from .writing import Transcription
 
 MODULES = (naming, writing, phones, whispering, vocoding, speaking, attending, composing, separating, detecting,
-           spotting)
+           spotting, voices)
 RECIPES = {name: recipe for module in MODULES for name, recipe in module.RECIPES.items()}
 
 __all__ = ["RECIPES", "SILENCE", "Recipe", "Transcription", "attending", "composing", "data", "detecting", "evaluate",
            "find", "hidden", "loss", "measured", "moved", "only_test", "phones", "retold", "retuned", "samples",
            "score", "semitones", "separating", "speaking", "spotting", "tensors", "train", "transposed", "vocoding",
-           "whispering", "word_picture", "writing"]
+           "voices", "whispering", "word_picture", "writing"]
 
 
 def find(name):
