@@ -51,7 +51,8 @@ def test_a_shorter_throat_moves_formants_and_leaves_pitch_and_pace():
         f0, voiced = features.yin(clip.y, clip.sr, voicing=0.5)
         heights.append(np.median(f0[voiced]))
         assert clip.sr == 16000 and np.abs(clip.y).max() < 1
-        assert 0 <= clip.sidecars["phonemes"][0]["onset"] < clip.sidecars["phonemes"][-1]["offset"] <= len(clip.y) / 16000
+        sounds = clip.sidecars["phonemes"]
+        assert 0 <= sounds[0]["onset"] < sounds[-1]["offset"] <= len(clip.y) / 16000 + 1e-3
     assert max(heights) / min(heights) < 1.08
     centres = [np.median(features.spectral_centroid(clip.y, clip.sr)) for clip in clips]
     assert centres[0] < centres[1] < centres[2]
@@ -219,5 +220,7 @@ def test_all_pairs_are_tried_once():
 def test_references_are_of_one_or_of_two():
     people = {name: [np.full((4, n), value, np.float32) for n in (150, 300)] for name, value in (("a", 1), ("b", 2))}
     one, two = (voices.references(people, alone) for alone in (True, False))
-    assert {r.shape for r in (*one, *two)} == {(4, 400)} and len(one) == len(two) == 4
-    assert all(len(np.unique(r)) == 1 for r in one) and all((r[:, 0] != r[:, -1]).all() for r in two)
+    assert {r.shape for r in (*one["a"], *one["b"], *two["a"], *two["b"])} == {(4, 400)}
+    assert all((r == value).all() for name, value in (("a", 1), ("b", 2)) for r in one[name]) and len(two["a"]) == 2
+    assert all((r[:, 0] == value).all() and (r[:, -1] != value).all() for name, value in (("a", 1), ("b", 2))
+               for r in two[name])

@@ -6,12 +6,14 @@ weights and a card, `evaluate` measures the kept weights again.
 
 from . import (
     attending,
+    cloning,
     composing,
     detecting,
     naming,
     phones,
     separating,
     speaking,
+    spoofing,
     spotting,
     vocoding,
     voices,
@@ -39,13 +41,13 @@ from .naming import (
 from .writing import Transcription
 
 MODULES = (naming, writing, phones, whispering, vocoding, speaking, attending, composing, separating, detecting,
-           spotting, voices)
+           spotting, voices, cloning, spoofing)
 RECIPES = {name: recipe for module in MODULES for name, recipe in module.RECIPES.items()}
 
-__all__ = ["RECIPES", "SILENCE", "Recipe", "Transcription", "attending", "composing", "data", "detecting", "evaluate",
-           "find", "hidden", "loss", "measured", "moved", "only_test", "phones", "retold", "retuned", "samples",
-           "score", "semitones", "separating", "speaking", "spotting", "tensors", "train", "transposed", "vocoding",
-           "voices", "whispering", "word_picture", "writing"]
+__all__ = ["RECIPES", "SILENCE", "Recipe", "Transcription", "attending", "cloning", "composing", "data", "detecting",
+           "evaluate", "find", "hidden", "loss", "measured", "moved", "only_test", "phones", "retold", "retuned",
+           "samples", "score", "semitones", "separating", "speaking", "spoofing", "spotting", "tensors", "train",
+           "transposed", "vocoding", "voices", "whispering", "word_picture", "writing"]
 
 
 def find(name):

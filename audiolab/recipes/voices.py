@@ -228,8 +228,8 @@ def without_network(corpus, n_jobs=1):
     return found
 
 
-def real_people(n=8, seed=0):
-    """What the six speakers of FSDD say: their digits, `n` at a time, in any order. As `pictures`.
+def real_people(n=8, seed=0, **picture):
+    """What the six speakers of FSDD say: their digits, `n` at a time, in any order; pictures as of `pictures`.
 
     Raises
     ------
@@ -243,19 +243,28 @@ def real_people(n=8, seed=0):
         order = rng.permutation(table.index.to_numpy())
         for some in np.split(order[: len(order) // n * n], len(order) // n):
             y = np.concatenate([real[int(i)][0] for i in some])
-            found.setdefault(person, []).append(speaker.spoken(y, real.table.sr[some[0]]))
+            found.setdefault(person, []).append(speaker.spoken(y, real.table.sr[some[0]], **picture))
     return found
 
 
 def references(people, one=True, seed=0):
     """Recordings of `REFERENCE` seconds of speech, of one person each; or half of it of one, the rest of another.
 
+    Parameters
+    ----------
+    people : dict
+        As `pictures` returns it.
+    one : bool
+    seed : int
+
     Returns
     -------
-    list of np.ndarray, shape [n_mels, 100 · REFERENCE]
-        One for each utterance, which it begins with.
+    dict of str to list of np.ndarray, shape [n_mels, 100 · REFERENCE]
+        One for each utterance of each person: it begins with that utterance.
+
+    Taught in: notebooks/14_voice_cloning.ipynb, "Can it speak in a voice it never heard?"
     """
-    rng, names, found = np.random.default_rng(seed), list(people), []
+    rng, names, found = np.random.default_rng(seed), list(people), {person: [] for person in people}
     frames = round(100 * REFERENCE)
     for person, clips in people.items():
         for i in range(len(clips)):
@@ -263,15 +272,15 @@ def references(people, one=True, seed=0):
             if not one:
                 other = rng.choice([name for name in names if name != person])
                 own = np.concatenate([own[:, : frames // 2], *people[other]], axis=1)
-            found.append(own[:, :frames])
+            found[person].append(own[:, :frames])
     return found
 
 
-def least_agreement(model, picture):
-    """The cosine of those two stretches of a picture that are farthest apart."""
+def agreements(model, people):
+    """Of each recording of some people the cosine of those two stretches that are farthest apart, [recordings]."""
     with torch.inference_mode():
-        parts = model.eval()(speaker.stretches(picture))
-    return float((parts @ parts.T).min())
+        parts = [model.eval()(speaker.stretches(picture)) for clips in people.values() for picture in clips]
+    return np.array([float((one @ one.T).min()) for one in parts])
 
 
 # ---------------------------------------------------------------------------------------- following the recipes
@@ -292,8 +301,7 @@ def train(name, recipe, n_jobs, progress):
         progress=progress, resume=paths.data("runs", name, f"{_known_by(recipe)}.pt"), **recipe.fit)
     model.cpu()
     if recipe.model is models.SpeakerEncoder:
-        agree = [least_agreement(model, picture) for picture in references(people["validation"])]
-        model.agreement.fill_(np.quantile(agree, REFUSED))
+        model.agreement.fill_(np.quantile(agreements(model, references(people["validation"])), REFUSED))
     models.checkpoints.halve(model)
     found = {"test": measured(model, people["test"])}
     if recipe.model is models.SpeakerEncoder:
@@ -309,9 +317,8 @@ def train(name, recipe, n_jobs, progress):
 
 def refused(model, people):
     """How many recordings of one person, and of two, `audiolab.models.speaker.embed` takes for two people: shares."""
-    agree = {who: [least_agreement(model, picture) for picture in references(people, who == "one")]
-             for who in ("one", "two")}
-    return {who: float(np.mean(np.array(values) < float(model.agreement))) for who, values in agree.items()}
+    return {who: float(np.mean(agreements(model, references(people, who == "one")) < float(model.agreement)))
+            for who in ("one", "two")}
 
 
 def _known_by(recipe):
