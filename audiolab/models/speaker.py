@@ -92,7 +92,7 @@ class SpeakerJudge(nn.Module):
     sr = SR
     sharpness, margin = 20.0, 0.15                              # of the loss
 
-    def __init__(self, n_mels, voices, channels=(16, 32, 48, 64), out=96, dropout=0.2):
+    def __init__(self, n_mels, voices, channels=(16, 32, 48, 64), out=96, dropout=0.1):
         super().__init__()
         first, *others = channels
         layers = [conv(1, first, kernel=5, stride=2)]

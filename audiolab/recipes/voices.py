@@ -130,7 +130,7 @@ RECIPES = {
         fit=dict(lr=3e-3, batch_size=24, clip=3.0, weight_decay=0.01),
         note="Learnt from 396 synthetic people, none of whose variants of the synthesiser is in the test."),
     "voices-judge-crowd": Listening(
-        "judges whose voice it is", models.SpeakerJudge, 40, 1, 8, met, {"n_mels": 64}, {},
+        "judges whose voice it is", models.SpeakerJudge, 120, 1, 8, met, {"n_mels": 64},
         fit=dict(lr=3e-3, batch_size=24, clip=3.0, weight_decay=0.01),
         note="Judges clones. Its network, picture, loss and sentences are others than those of voices-ge2e-crowd, and "
              "nothing that speaks has learnt from it."),
