@@ -682,6 +682,48 @@ def frechet_distance(x, y):
     return float(max(0, apart + np.sum(r1**2) + np.sum(r2**2) - 2 * both))
 
 
+def eer(scores, same):
+    """Equal error rate of a verification: where as many strangers are let in as rightful people are turned away.
+
+    With a threshold t, who scores t or more is let in. The false acceptance rate falls as t rises, the false rejection
+    rate rises; between two neighbouring scores both are taken as straight lines, and they cross once.
+
+    Parameters
+    ----------
+    scores : array_like, shape [trials]
+        Higher for pairs that are more alike.
+    same : array_like of bool, shape [trials]
+        Whether a pair is of one person.
+
+    Returns
+    -------
+    rate : float
+        0 to 1; a coin has 0.5.
+    threshold : float
+        At which it is reached.
+
+    Raises
+    ------
+    ValueError
+        If there is no pair of one person, or none of two.
+
+    Taught in: notebooks/14_voice_cloning.ipynb, "Who is speaking?"
+    """
+    same, scores = _beside(same, scores)
+    same = same.astype(bool)
+    if same.all() or not same.any():
+        raise ValueError("Needed are pairs of one person and pairs of two: one of the two errors cannot be made here.")
+    t = np.unique(scores).astype(np.float64)
+    rejected = np.searchsorted(np.sort(scores[same]), t) / same.sum()           # below t
+    accepted = 1 - np.searchsorted(np.sort(scores[~same]), t) / (~same).sum()
+    t, rejected, accepted = np.append(t, t[-1]), np.append(rejected, 1), np.append(accepted, 0)     # nobody is let in
+    i = int(np.argmax(rejected >= accepted))                    # the first threshold past the crossing; never the first
+    gap = accepted[i - 1 : i + 1] - rejected[i - 1 : i + 1]
+    part = gap[0] / (gap[0] - gap[1])
+    return (float(rejected[i - 1] + part * (rejected[i] - rejected[i - 1])),
+            float(t[i - 1] + part * (t[i] - t[i - 1])))
+
+
 def mean_absolute_error(truth, estimate):
     """MAE: by how much an estimate is off on average, in its own unit.
 

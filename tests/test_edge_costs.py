@@ -31,6 +31,8 @@ CASES = {                                                       # a network of e
     "TinyWhisper": (models.TinyWhisper, (torch.zeros(1, 80, 400), torch.tensor([64000]), TEXT, N)),
     "Vocoder": (models.Vocoder, (torch.zeros(1, 1, 80, 20), torch.tensor([20]))),
     "FastSpeech": (models.FastSpeech, (TEXT, N, torch.ones(1, 12, dtype=torch.long), torch.zeros(1, 12, 2))),
+    "SpeakerEncoder": (models.SpeakerEncoder, torch.zeros(1, 1, 40, 160)),
+    "SpeakerJudge": (lambda: models.SpeakerJudge(64, 12), PICTURE),
     "Tacotron": (models.Tacotron, (TEXT, N, torch.zeros(1, 16, 80), torch.tensor([16]))),
     "KeysLSTM": (models.KeysLSTM, torch.zeros(1, 16, 88)),
     "KeysTransformer": (models.KeysTransformer, (torch.zeros(1, 16, 88), TOKENS[:, 0])),

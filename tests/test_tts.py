@@ -221,6 +221,62 @@ def test_every_frame_belongs_to_a_phoneme(untrained):
     assert np.array_equal(picture, models.synthesise(untrained, phonemes, pitch=2.0))
 
 
+# ---- many voices ----------------------------------------------------------------------------------------
+
+
+def clip_of(text, seed):
+    """A clip as of `clip`, in a voice of its own."""
+    units, told = clip(text, seed)
+    return units, (*told, torch.nn.functional.normalize(torch.randn(8, generator=torch.Generator().manual_seed(seed)),
+                                                        dim=0))
+
+
+@pytest.fixture(scope="module")
+def chameleon():
+    torch.manual_seed(0)
+    items = [clip_of("Four zero seven.", 0), clip_of("Is it late?", 1)]
+    return models.FastSpeech(**SMALL, voice=8).scaled(items).eval()
+
+
+def test_a_voice_changes_all_that_is_foretold_and_drawn(chameleon):
+    one, other = (clip_of("Yes.", seed)[1][3].numpy() for seed in (0, 1))
+    pictures = [models.synthesise(chameleon, "Yes.", voice=voice) for voice in (one, 5 * one, other)]
+    assert np.array_equal(pictures[0], pictures[1])             # only where it points to
+    assert pictures[0].shape != pictures[2].shape or not np.allclose(pictures[0], pictures[2], atol=1e-3)
+    units, sizes = torch.tensor([tts.to_units(["j", "ˈɛ", "s"])]), torch.tensor([4])
+    with torch.inference_mode():
+        forecasts = [chameleon.encode(units, sizes, torch.from_numpy(voice)[None])[1] for voice in (one, other)]
+    assert ((forecasts[0] - forecasts[1]).abs().amin(dim=1) > 1e-6).all()
+
+
+def test_voices_of_a_batch_keep_apart_and_learn(chameleon):
+    items = [clip_of("Yes.", 0), clip_of("What a wonderful surprise, isn't it?", 1)]
+    x, y = chameleon.batch(items)
+    with torch.inference_mode():
+        both, lengths, _ = chameleon(x)
+        alone, _, _ = chameleon(chameleon.batch(items[:1])[0])
+    assert torch.allclose(both[0, : lengths[0]], alone[0], atol=1e-4)
+    chameleon.loss(chameleon(x), y).backward()
+    assert chameleon.of_voice.weight.grad.abs().sum() > 0
+    chameleon.zero_grad()
+
+
+def test_whose_voice_it_is_to_be_is_asked_at_the_door(chameleon, untrained):
+    for wrong in (None, np.zeros(8), np.ones(9), np.full(8, np.nan), np.ones((1, 8))):
+        for say in (models.synthesise, models.speak):
+            with pytest.raises(ValueError, match="told in whose: voice=8 finite numbers"):
+                say(chameleon, "Yes.", voice=wrong)
+    with pytest.raises(ValueError, match="one voice of its own"):
+        models.synthesise(untrained, "Yes.", voice=np.ones(8))
+    y, _ = models.speak(chameleon, "Yes. No.", lambda picture: picture.mean(axis=0), voice=np.ones(8))
+    assert np.isfinite(y).all()
+
+
+def test_weights_of_one_voice_fit_into_a_network_of_many(untrained, chameleon):
+    missing = chameleon.load_state_dict(untrained.state_dict(), strict=False)
+    assert missing.missing_keys == ["of_voice.weight", "of_voice.bias"] and not missing.unexpected_keys
+
+
 # ---- SpeechT5, behind the door --------------------------------------------------------------------------
 
 

@@ -68,6 +68,14 @@ READER = "en-us"
 #: Its phonemes, as espeak-ng names them, without stress.
 PHONEMES = ("aɪ aɪə aɪɚ aʊ b d dʒ eɪ f h i iə iː j k l m n n̩ oʊ p s t tʃ uː v w z æ ð ŋ ɐ ɑː ɑːɹ ɔ ɔɪ ɔː ɔːɹ ə əl ɚ ɛ "
             "ɛɹ ɜː ɡ ɪ ɪɹ ɹ ɾ ʃ ʊ ʊɹ ʌ ʒ ʔ θ ᵻ")
+# A crowd has many people for each of its variants, with throats of other lengths. Whispers and creaks have no pitch.
+_PITCHLESS = ("croak", "grandpa", "whisper", "whisperf")
+PEOPLE = {"train": 11, "validation": 7, "test": 5}              # of each variant
+THROATS = 0.5                   # octaves between the formants of the longest throat and those of the shortest
+OWN_PITCH = (30, 70)            # of a person, as of `say`, before the throat
+CROWD_SR = 16000                # Hz
+MOOD = 8                        # … by which a reading is higher or lower
+PER_OCTAVE = 75                 # steps of espeak-ng's pitch; of some variants a few more
 _ACCENTS = ("en", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-gb-x-rp", "en-us")
 _HELD_OUT_ACCENTS = ("en-029", "en-gb-scotland", "en-us-nyc")
 
@@ -295,6 +303,33 @@ def voices():
 
 
 @functools.cache
+def people():
+    """A crowd of American voices: each a variant of the synthesiser, with a throat of its own and a pitch of its own.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `person`, `voice` (a name for `say`), `throat` (by which factor all formants are higher than the
+        variant's: a throat so many times as short), `own_pitch` (as of `say`) and `split`: 396 people in train, 42 in
+        validation and 60 in test. People of one variant are in one split, and their throats differ.
+
+    Taught in: notebooks/14_voice_cloning.ipynb, "Who is speaking?"
+    """
+    rng = np.random.default_rng(zlib.crc32(b"people"))
+    rows = []
+    for split, variants in _VARIANTS.items():
+        for variant in variants:
+            if variant in _PITCHLESS:
+                continue
+            n = PEOPLE[split]
+            octaves = THROATS * ((np.arange(n) + rng.uniform(0.3, 0.7, n)) / n - 0.5)       # one in each of n parts
+            rows += [{"person": f"{variant or 'plain'}-{i}", "voice": f"en-us+{variant}" if variant else "en-us",
+                      "throat": round(2**octave, 4), "own_pitch": int(rng.integers(*OWN_PITCH)), "split": split}
+                     for i, octave in enumerate(octaves)]
+    return pd.DataFrame(rows)
+
+
+@functools.cache
 def prompts():
     """Sentences to be read aloud: everyday English in which every phoneme is heard often.
 
@@ -439,6 +474,32 @@ def reader_sentences(n=6000, seed=0, n_jobs=1):
     return _make("reader-sentences", plan_reader_sentences(n, seed), n, seed, n_jobs, render_reading)
 
 
+def crowd(each=12, seed=0, n_jobs=1):
+    """Corpus of the `people`, each of whom reads some sentences, now higher and now lower, quicker and slower.
+
+    Those of train read `texts_to_read` and training sentences of `prompts`, the others the sentences that `sentences`
+    has for them.
+
+    Parameters
+    ----------
+    each : int
+        Sentences of each of the 498 people.
+    seed : int
+        Another seed, other sentences, paces and moods of the same people.
+    n_jobs : int
+        Processes that render; -1 for one per core. The result is the same.
+
+    Returns
+    -------
+    audiolab.corpus.Corpus
+        Columns `text`, `group` (the person), `split`, `voice`, `throat`, `rate`, `pitch`, `pitch_range`; tables
+        ``words`` and ``phonemes`` with times. At 16 kHz.
+
+    Taught in: notebooks/14_voice_cloning.ipynb, "Who is speaking?"
+    """
+    return _make("crowd", plan_crowd(each, seed), each, seed, n_jobs, render_person)
+
+
 def emotion(n=1200, seed=0, n_jobs=1):
     """Corpus of short neutral sentences, spoken with more or less arousal: how much is to be told.
 
@@ -546,6 +607,21 @@ def plan_reader_sentences(n=6000, seed=0):
     return plan.assign(text=texts)
 
 
+def plan_crowd(each=12, seed=0):
+    """Plan of `crowd`, a row for each clip; see `audiolab.corpus.make`."""
+    rng = np.random.default_rng([seed, zlib.crc32(b"crowd")])
+    crowd = people().loc[people().index.repeat(each)].reset_index(drop=True)
+    n, shares = len(crowd), shared_prompts()
+    shares["train"] = [*texts_to_read(), *shares["train"]]
+    texts = [corpus.deal(rng, shares[split], len(part)) for split, part in crowd.groupby("split", sort=False)]
+    pitch = crowd.own_pitch + rng.uniform(-MOOD, MOOD, n) - PER_OCTAVE * np.log2(crowd.throat)
+    return pd.DataFrame({
+        "path": [f"{person}/{i:05d}.flac" for i, person in enumerate(crowd.person)],
+        "text": np.concatenate(texts), "group": crowd.person, "split": crowd.split, "voice": crowd.voice,
+        "throat": crowd.throat, "rate": (rng.integers(140, 211, n) / crowd.throat).round().astype(int),
+        "pitch": pitch.round().astype(int), "pitch_range": rng.integers(30, 71, n)})
+
+
 def plan_emotion(n=1200, seed=0):
     """Plan of `emotion`, a row for each clip; see `audiolab.corpus.make`."""
     plan, rng = _plan("emotion", n, seed)
@@ -583,6 +659,28 @@ def render_reading(row):
     """Speak one row of a plan whose voice is `READER`: as `render`, with `pitch_range` and without `group`."""
     y, sr, words, phonemes = say_with_times(row["text"], READER, row["rate"], row["pitch"], row["pitch_range"])
     return corpus.Clip(y, sr, {"words": words, "phonemes": phonemes})
+
+
+def render_person(row):
+    """Speak one row of `plan_crowd`: the variant, played as many times too fast as the throat is shorter.
+
+    That moves the formants up, and with them pitch and pace, which were set so much lower.
+
+    Parameters
+    ----------
+    row : dict
+        With `text`, `voice`, `throat`, and `rate`, `pitch` and `pitch_range` of what is played too fast.
+
+    Returns
+    -------
+    audiolab.corpus.Clip
+        At 16 kHz, with the tables ``words`` and ``phonemes``.
+    """
+    y, sr, *tables = say_with_times(row["text"], row["voice"], row["rate"], row["pitch"], row["pitch_range"])
+    y = 0.8 * preprocess.resample(y, round(row["throat"] * sr), CROWD_SR)      # room for peaks between old samples
+    words, phonemes = ([entry | {at: round(entry[at] / row["throat"], 6) for at in ("onset", "offset")}
+                        for entry in table] for table in tables)
+    return corpus.Clip(y, CROWD_SR, {"words": words, "phonemes": phonemes})
 
 
 def render_emotion(row):

@@ -5,7 +5,7 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["asr", "checkpoints", "classify", "detect", "infilling", "music", "pretrained", "running",
-                "selfsupervised", "separate", "spot", "tacotron", "tts", "vocoder", "whisper"],
+                "selfsupervised", "separate", "speaker", "spot", "tacotron", "tts", "vocoder", "whisper"],
     submod_attrs={
         "asr": ["AttentionASR", "CTCNet", "FrameNet", "transcribe"],
         "infilling": ["InfillTransformer"],
@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "running": ["threads"],
         "selfsupervised": ["TinyHubert", "TinyWav2Vec2", "mask_spans"],
         "separate": ["ConvTasNet", "RecurrentMask", "UNet"],
+        "speaker": ["SpeakerEncoder", "SpeakerJudge", "ge2e_loss"],
         "spot": ["DSCNNSpotter"],
         "tacotron": ["Tacotron"],
         "tts": ["FastSpeech", "speak", "synthesise"],

@@ -9,6 +9,7 @@ CLASSES = {                                                     # and the module
     "AudioTransformer": "classify", "WaveCNN": "classify", "EventCRNN": "detect", "EventTransformer": "detect",
     "CTCNet": "asr", "AttentionASR": "asr", "FrameNet": "asr", "TinyWhisper": "whisper", "Vocoder": "vocoder",
     "FastSpeech": "tts", "Tacotron": "tacotron",
+    "SpeakerEncoder": "speaker", "SpeakerJudge": "speaker",
     "KeysLSTM": "music", "KeysTransformer": "music", "ChordTransformer": "music", "VoiceTransformer": "music",
     "InfillTransformer": "infilling", "UNet": "separate", "RecurrentMask": "separate", "ConvTasNet": "separate",
     "TinyWav2Vec2": "selfsupervised", "TinyHubert": "selfsupervised"}

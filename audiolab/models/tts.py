@@ -14,7 +14,7 @@ from numbers import Real
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import l1_loss, mse_loss
+from torch.nn.functional import l1_loss, mse_loss, normalize
 
 from .. import pronounce, vocode
 from ..corpora.speech import PHONEMES
@@ -171,7 +171,9 @@ class FastSpeech(nn.Module):
     ``cos(2π f / F0)`` for the low channels' frequencies f: 1 on a harmonic, -1 between two.
 
     ``(units, sizes)`` to ``(pictures [batch, frames, 80], lengths, forecasts [batch, phonemes, 3])``. While training
-    the truth goes along, ``(units, sizes, durations, prosody)``, and that is drawn.
+    the truth goes along, ``(units, sizes, durations, prosody)``, and that is drawn. A network of many voices is also
+    given whose it is to be, as the last member, [batch, voice]: that goes through a layer of its own, and is added to
+    what stands for each phoneme, before anything is foretold or drawn.
 
     Parameters
     ----------
@@ -182,19 +184,23 @@ class FastSpeech(nn.Module):
     kernel : int
         Frames that a block of the decoder looks at.
     dropout : float
+    voice : int
+        Numbers that stand for a voice, as `SpeakerEncoder` gives them; 0 for a network of one voice.
 
     References
     ----------
     Ren et al., "FastSpeech 2: fast and high-quality end-to-end text to speech", 2020; Łańcucki, "FastPitch: parallel
-    text-to-speech with pitch prediction", 2021. Both have transformers where here are convolutions.
+    text-to-speech with pitch prediction", 2021. Both have transformers where here are convolutions. Jia et al.,
+    "Transfer learning from speaker verification to multispeaker text-to-speech synthesis", 2018, for the voice.
 
     Taught in: notebooks/05_text_to_speech.ipynb, "What can be learnt in two minutes?"
     """
 
     sr = SR
 
-    def __init__(self, dim=128, encoder=2, decoder=4, kernel=9, dropout=0.1):
+    def __init__(self, dim=128, encoder=2, decoder=4, kernel=9, dropout=0.1, voice=0):
         super().__init__()
+        self.of_voice = nn.Linear(voice, dim) if voice else None
         self.symbols, self.stresses = nn.Embedding(len(SYMBOLS), dim), nn.Embedding(len(STRESSES), dim)
         self.encoder = nn.ModuleList(Block(dim, 5, dropout) for _ in range(encoder))
         self.predictors = nn.ModuleList(Predictor(dim, dropout) for _ in range(3))      # duration, pitch, energy
@@ -209,7 +215,7 @@ class FastSpeech(nn.Module):
 
     def scaled(self, clips):
         """Learn means and standard deviations from training clips, as `batch` takes them. Returns the model."""
-        pictures, durations, prosody = (torch.cat(parts) for parts in zip(*(told for _, told in clips), strict=True))
+        pictures, durations, prosody = map(torch.cat, zip(*(told[:3] for _, told in clips), strict=True))
         for name, values in (("picture", pictures), ("told", _told(durations, prosody))):
             getattr(self, f"{name}_mean").copy_(values.mean(dim=0))
             getattr(self, f"{name}_std").copy_(values.std(dim=0))
@@ -223,14 +229,14 @@ class FastSpeech(nn.Module):
         ----------
         items : list of pair
             Units [phonemes]; and what is to be learnt of them: a picture [frames, 80], durations in frames [phonemes],
-            prosody [phonemes, 2], which is ``ln F0`` and energy.
+            prosody [phonemes, 2], which is ``ln F0`` and energy; for a network of many voices also the voice [voice].
 
         Returns
         -------
         x : tuple
-            Units [batch, phonemes], filled up with 0, how many [batch], durations and prosody.
+            Units [batch, phonemes], filled up with 0, how many [batch], durations, prosody and voices.
         y : tuple
-            Pictures [batch, frames, 80], how many units [batch], durations and prosody.
+            Pictures [batch, frames, 80], how many units [batch], durations, prosody and voices.
 
         Taught in: notebooks/05_text_to_speech.ipynb, "What can be learnt in two minutes?"
         """
@@ -240,12 +246,14 @@ class FastSpeech(nn.Module):
                                   for parts in (units, *zip(*targets, strict=True)))
         return (units, sizes, *told), (pictures, sizes, *told)
 
-    def encode(self, units, sizes):
-        """What stands for each phoneme, [batch, phonemes, dim], and the forecasts, [batch, phonemes, 3]."""
+    def encode(self, units, sizes, voice=None):
+        """What stands for each phoneme in a voice, [batch, phonemes, dim], and the forecasts, [batch, phonemes, 3]."""
         real = mask(sizes, units.shape[1])
         h = self.symbols(units % len(SYMBOLS)) + self.stresses(units // len(SYMBOLS))
         for block in self.encoder:
             h = block(h, real)
+        if self.of_voice:
+            h = h + self.of_voice(voice)[:, None]
         h = h * real
         return h, torch.stack([predictor(h, real) for predictor in self.predictors], dim=2)
 
@@ -267,7 +275,8 @@ class FastSpeech(nn.Module):
 
     def forward(self, x):
         units, sizes, *told = x
-        h, forecasts = self.encode(units, sizes)
+        voice = told.pop() if self.of_voice else None
+        h, forecasts = self.encode(units, sizes, voice)
         if told:
             durations, prosody = told[0], self._standard(*told)[..., 1:]
         else:
@@ -280,7 +289,7 @@ class FastSpeech(nn.Module):
 
     def loss(self, output, y):
         """How far frames (absolute) and forecasts (squared) are off, in standard deviations: means, added up."""
-        (drawn, lengths, forecasts), (pictures, sizes, durations, prosody) = output, y
+        (drawn, lengths, forecasts), (pictures, sizes, durations, prosody, *_) = output, y
         frames = mask(lengths, pictures.shape[1])[..., 0] > 0
         phonemes = mask(sizes, durations.shape[1])[..., 0] > 0
         return (l1_loss((drawn / self.picture_std)[frames], (pictures / self.picture_std)[frames])
@@ -292,7 +301,7 @@ def _told(durations, prosody):
     return torch.cat([durations[..., None].float().log1p(), prosody], dim=-1)
 
 
-def synthesise(model, text, speed=1.0, pitch=0.0, pitch_range=1.0):
+def synthesise(model, text, speed=1.0, pitch=0.0, pitch_range=1.0, voice=None):
     """The picture of a text that is spoken.
 
     Parameters
@@ -308,6 +317,8 @@ def synthesise(model, text, speed=1.0, pitch=0.0, pitch_range=1.0):
     pitch_range : float
         0 to 3: how far the melody goes up and down, as a factor; 0 is monotonous. The slider of `widgets.speaker` calls
         it melody.
+    voice : np.ndarray, shape [voice], optional
+        Of a network of many voices: whose it is to be, as `audiolab.models.speaker.embed` returns it.
 
     Returns
     -------
@@ -319,7 +330,8 @@ def synthesise(model, text, speed=1.0, pitch=0.0, pitch_range=1.0):
     TypeError
         If the model is no FastSpeech, or the text neither str nor list.
     ValueError
-        If there is nothing to speak, a phoneme is unknown, or a control is no number in its range.
+        If there is nothing to speak, a phoneme is unknown, or a control is no number in its range; if a voice is
+        missing, or none is wanted, or it is not the embedding of anybody.
 
     Notes
     -----
@@ -330,10 +342,10 @@ def synthesise(model, text, speed=1.0, pitch=0.0, pitch_range=1.0):
     Taught in: notebooks/05_text_to_speech.ipynb, "Faster, higher, livelier?"
     """
     phonemes = text if isinstance(text, list) else pronounce.phonemes(pronounce.normalise(text))
-    return drawn(model, phonemes, speed, pitch, pitch_range)[0]
+    return drawn(model, phonemes, speed, pitch, pitch_range, voice)[0]
 
 
-def drawn(model, phonemes, speed=1.0, pitch=0.0, pitch_range=1.0):
+def drawn(model, phonemes, speed=1.0, pitch=0.0, pitch_range=1.0, voice=None):
     """The picture of phonemes, as `synthesise` draws it, and how many frames of it belong to each.
 
     Returns
@@ -349,11 +361,13 @@ def drawn(model, phonemes, speed=1.0, pitch=0.0, pitch_range=1.0):
 
     Taught in: notebooks/05_text_to_speech.ipynb, "Faster, higher, livelier?"
     """
-    admit(model, speed, pitch, pitch_range)
+    admit(model, voice, speed, pitch, pitch_range)
     device = model.told_mean.device
+    if voice is not None:
+        voice = normalize(torch.from_numpy(np.array(voice)).float()[None]).to(device)
     units, sizes = torch.tensor([to_units(phonemes)], device=device), torch.tensor([1 + len(phonemes)], device=device)
     with torch.inference_mode():
-        h, forecasts = model.eval().encode(units, sizes)
+        h, forecasts = model.eval().encode(units, sizes, voice)
         height, energy = forecasts[..., 1], forecasts[..., 2]
         height = height.mean() + pitch_range * (height - height.mean())
         height = height + pitch * math.log(2) / 12 / model.told_std[1]          # a semitone is a twelfth of an octave
@@ -362,11 +376,18 @@ def drawn(model, phonemes, speed=1.0, pitch=0.0, pitch_range=1.0):
     return picture[0].T.cpu().numpy(), durations[0].cpu().numpy()
 
 
-def admit(model, *controls):
-    """The door: raises the errors of `synthesise` for a model that is no FastSpeech, and for controls out of range."""
+def admit(model, voice, *controls):
+    """The door: raises the errors of `synthesise` for a model that is no FastSpeech, a voice, and controls."""
     if not isinstance(model, FastSpeech):
         raise TypeError("The voice is a FastSpeech, the first of the two that models.load returns, and not a "
                         f"{type(model).__name__}.")
+    if model.of_voice is None and voice is not None:
+        raise ValueError("This network has one voice of its own: leave voice out, or load one of many voices.")
+    if model.of_voice is not None:
+        n = model.of_voice.in_features
+        if voice is None or np.shape(voice) != (n,) or not (np.isfinite(voice).all() and np.any(voice)):
+            raise ValueError(f"This network speaks in any voice, and is told in whose: voice={n} finite numbers, not "
+                             "all 0, as models.speaker.embed returns them.")
     for value, (name, (low, high)) in zip(controls, CONTROLS.items(), strict=True):
         if not (isinstance(value, Real) and low <= value <= high):
             raise ValueError(f"{name} goes from {low} to {high}, not {value!r}.")
@@ -424,7 +445,7 @@ def aloud(text, say, sr):
     return np.concatenate(sounds[1:])
 
 
-def speak(model, text, sound=vocode.sound, speed=1.0, pitch=0.0, pitch_range=1.0):
+def speak(model, text, sound=vocode.sound, speed=1.0, pitch=0.0, pitch_range=1.0, voice=None):
     """A text of any length, spoken: `synthesise` and a vocoder for each sentence.
 
     Parameters
@@ -435,6 +456,7 @@ def speak(model, text, sound=vocode.sound, speed=1.0, pitch=0.0, pitch_range=1.0
     sound : callable
         ``sound(picture [80, frames]) -> signal``: `audiolab.vocode.sound`, or the method `sound` of a `Vocoder`.
     speed, pitch, pitch_range : float
+    voice : np.ndarray, optional
         As of `synthesise`.
 
     Returns
@@ -452,7 +474,7 @@ def speak(model, text, sound=vocode.sound, speed=1.0, pitch=0.0, pitch_range=1.0
 
     Taught in: notebooks/05_text_to_speech.ipynb, "Faster, higher, livelier?"
     """
-    admit(model, speed, pitch, pitch_range)
+    admit(model, voice, speed, pitch, pitch_range)
     if isinstance(sound, nn.Module):
         raise TypeError(f"The sound is a method of the {type(sound).__name__}: pass vocoder.sound, not vocoder.")
-    return aloud(text, lambda part: sound(synthesise(model, part, speed, pitch, pitch_range)), SR), SR
+    return aloud(text, lambda part: sound(synthesise(model, part, speed, pitch, pitch_range, voice)), SR), SR

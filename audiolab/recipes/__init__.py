@@ -7,6 +7,7 @@ weights and a card, `evaluate` measures the kept weights again.
 from . import (
     adapting,
     attending,
+    cloning,
     composing,
     detecting,
     naming,
@@ -14,8 +15,10 @@ from . import (
     pretraining,
     separating,
     speaking,
+    spoofing,
     spotting,
     vocoding,
+    voices,
     whispering,
     writing,
 )
@@ -40,13 +43,13 @@ from .naming import (
 from .writing import Transcription
 
 MODULES = (naming, writing, phones, whispering, vocoding, speaking, attending, composing, separating, detecting,
-           spotting, pretraining, adapting)
+           spotting, pretraining, adapting, voices, cloning, spoofing)
 RECIPES = {name: recipe for module in MODULES for name, recipe in module.RECIPES.items()}
 
-__all__ = ["RECIPES", "SILENCE", "Recipe", "Transcription", "adapting", "attending", "composing", "data", "detecting",
-           "evaluate", "find", "hidden", "loss", "measured", "moved", "only_test", "phones", "pretraining", "retold",
-           "retuned", "samples", "score", "semitones", "separating", "speaking", "spotting", "tensors", "train",
-           "transposed", "vocoding", "whispering", "word_picture", "writing"]
+__all__ = ["RECIPES", "SILENCE", "Recipe", "Transcription", "adapting", "attending", "cloning", "composing", "data",
+           "detecting", "evaluate", "find", "hidden", "loss", "measured", "moved", "only_test", "phones", "pretraining",
+           "retold", "retuned", "samples", "score", "semitones", "separating", "speaking", "spoofing", "spotting",
+           "tensors", "train", "transposed", "vocoding", "voices", "whispering", "word_picture", "writing"]
 
 
 def find(name):

@@ -120,9 +120,14 @@ def lessons(corpus, split, n_jobs=1):
 
     Taught in: notebooks/05_text_to_speech.ipynb, "What can be learnt in two minutes?"
     """
+    return list(by_path(corpus, split, drawn, n_jobs).values())
+
+
+def by_path(corpus, split, drawn, n_jobs=1):
+    """`lessons` as a dict from the path of a clip; what is looked at is ``drawn(y, sr)``: a picture, and F0 below."""
     seen = features.extract(corpus, drawn, n_jobs=n_jobs).split(split)
     words, sounds = (dict(list(corpus.sidecar(name).groupby("path"))) for name in ("words", "phonemes"))
-    items = []
+    items = {}
     for i, (path, text) in enumerate(zip(seen.table.path, seen.table.text, strict=True)):
         x, _, _ = seen[i]
         if not x[-1].any():
@@ -133,9 +138,9 @@ def lessons(corpus, split, n_jobs=1):
         picture, f0 = x[:-1], x[-1]
         pitch = averaged(np.log(np.maximum(f0, 1)), f0 > 0, n)
         energy = averaged(np.log(np.exp(picture).mean(axis=0)), f0 >= 0, n)
-        items.append((torch.tensor(tts.to_units(phonemes)), (
+        items[path] = (torch.tensor(tts.to_units(phonemes)), (
             torch.from_numpy(picture.T.copy()), torch.from_numpy(n),
-            torch.from_numpy(np.stack([pitch, energy], axis=1).astype(np.float32)))))
+            torch.from_numpy(np.stack([pitch, energy], axis=1).astype(np.float32))))
     return items
 
 
@@ -202,11 +207,15 @@ def digits_understood(model, texts):
 
     Taught in: notebooks/05_text_to_speech.ipynb, "Who understands it?"
     """
+    return understood([vocode.sound(tts.synthesise(model, text)) for text in texts], texts)
+
+
+def understood(sounds, texts):
+    """The same of sounds at 16 kHz, each of which is to say its text."""
     recogniser, _ = models.load(DIGITS)
-    spoken = [preprocess.resample(vocode.sound(tts.synthesise(model, text)), vocode.SR, recogniser.sr)
-              for text in texts]
-    return writing.measured(recogniser, [(torch.from_numpy(y)[None], torch.tensor(decode.to_units(text)))
-                                         for y, text in zip(spoken, texts, strict=True)])
+    return writing.measured(recogniser, [
+        (torch.from_numpy(preprocess.resample(y, vocode.SR, recogniser.sr))[None], torch.tensor(decode.to_units(text)))
+        for y, text in zip(sounds, texts, strict=True)])
 
 
 # ---------------------------------------------------------------------------------------- following the recipe
