@@ -35,15 +35,10 @@ def crossing(s, same, inclusive=True, per_kind=True, beyond=True, line=True):
     return float(rows[-1][0]), float(rows[-1][2])
 
 
-@mutant("14.1", stage="properties", says="friends and strangers exchanged")
-def thresholds_rounded_down(a, b, same):
-    s = cosines(a, b)
-    rows = [((s[same] < t).mean(), (s[~same] >= t).mean(), t) for t in np.unique(np.floor(100 * s) / 100)]
-    rows.append((1.0, 0.0, rows[-1][2]))
-    i = next(i for i, (r, f, _) in enumerate(rows) if r >= f)
-    (r0, f0, t0), (r1, f1, t1) = rows[i - 1], rows[i]
-    u = (f0 - r0) / (f0 - r0 + r1 - f1)
-    return s, float(r0 + u * (r1 - r0)), float(t0 + u * (t1 - t0))
+@mutant("14.1", stage="properties", says="does not ask how long a vector is")
+def nothing_divided_by_little(a, b, same):
+    s = (a * b).sum(axis=1) / np.prod([np.maximum(np.linalg.norm(x, axis=1), 0.1) for x in (a, b)], axis=0)
+    return s, *crossing(s, same)
 
 
 @mutant("14.1", stage="edges", says="products, not cosines")
@@ -101,14 +96,14 @@ def first_threshold_past(a, b, same):
 
 
 @mutant("14.1", stage="reference", says="sklearn.metrics.roc_curve")
-def a_hundred_thresholds(a, b, same):
+def thresholds_rounded_down(a, b, same):
     s = cosines(a, b)
-    if len(s) <= 100:
-        return s, *crossing(s, same)
-    grid = np.linspace(-1, 1, 101)
-    gap = [abs((s[same] < t).mean() - (s[~same] >= t).mean()) for t in grid]
-    t = grid[int(np.argmin(gap))]
-    return s, float(((s[same] < t).mean() + (s[~same] >= t).mean()) / 2), float(t)
+    rows = [((s[same] < t).mean(), (s[~same] >= t).mean(), t) for t in np.unique(np.floor(100 * s) / 100)]
+    rows.append((1.0, 0.0, rows[-1][2]))
+    i = next(i for i, (r, f, _) in enumerate(rows) if r >= f)
+    (r0, f0, t0), (r1, f1, t1) = rows[i - 1], rows[i]
+    u = (f0 - r0) / (f0 - r0 + r1 - f1)
+    return s, float(r0 + u * (r1 - r0)), float(t0 + u * (t1 - t0))
 
 
 # ---------------------------------------------------------------------------------------------- 14.2
@@ -342,7 +337,7 @@ def asked_twice(y, sr, network):
     return averaged(spoken(y, sr), sr, network)
 
 
-@mutant("14.4", stage="reference", says="librosa.util.frame")
+@mutant("14.4", stage="reference", says="sklearn.preprocessing.normalize")
 def hop_of_800_samples(y, sr, network):
     return averaged(spoken(y, sr), sr, network, hop=800 / sr)
 
