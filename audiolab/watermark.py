@@ -142,7 +142,8 @@ def scores(y, sr, key):
 
     Taught in: notebooks/14_voice_cloning.ipynb, "Can a sound carry a signature?"
     """
-    return _correlations(_voice(y, sr), _carrier(key))
+    carrier = _carrier(key)
+    return _correlations(_voice(y, sr), carrier)
 
 
 def _correlations(voice, carrier):

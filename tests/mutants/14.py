@@ -376,7 +376,7 @@ def mean_absolute(y, sr, key, g):
     return signed(y, sr, key, g, envelope=lambda f: np.mean(np.abs(f)))
 
 
-@mutant("14.5", stage="edges", says="NumPy warns")
+@mutant("14.5", stage="output", says="NumPy warns")
 def divided_by_zero(y, sr, key, g):
     return signed(y, sr, key, g, flat=lambda y, a: np.nan_to_num(y / a))
 
