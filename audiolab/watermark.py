@@ -1,13 +1,13 @@
 """A signature in a sound: noise that a key draws, hidden under a voice, and found again by correlation.
 
 The carrier is one second of noise between 300 and 3400 Hz, the band that telephones let through. `embed` lays it under
-the voice, in every bin of the short-time spectrum some 20 dB below what the voice has there, so that the voice masks
-it. `detect` flattens the spectrum of what it hears, folds it to one second, and correlates it with the carrier at all
+the voice, in every bin of the short-time spectrum 23 dB below what the voice has there, so that the voice masks it.
+`detect` flattens the spectrum of what it hears, folds it to one second, and correlates it with the carrier at all
 positions at once: nobody needs to know where the recording was cut.
 
 The mark says that whoever holds the key has made this sound. That it is absent says nothing: a mark can be destroyed,
-and most sounds never had one. Neither is the key safe for ever: whoever collects hours of marked sound finds the
-carrier by averaging, since it repeats.
+and most sounds never had one. Nor does it prove much against an enemy: the carrier repeats, so that whoever has some
+minutes under one mark finds it by averaging, and can take it away, or lay it under another sound.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from .features.frames import one_channel
 SR = 16000                      # Hz, of all that follows
 PERIOD = SR                     # samples until the carrier repeats
 BAND = (300, 3400)              # Hz
-LEVEL = -20.0                   # dB, of the mark in a bin, against the voice in it
+LEVEL = -23.0                   # dB, of the mark in a bin, against the voice in it
 QUIET = 3e-3                    # of the mean power in the band: bins below it count less, for noise will fill them
 SILENCE = 1e-4                  # RMS within the band, -80 dBFS
 FALSE_ALARM = 1e-4              # of a whole search, without a mark
@@ -64,7 +64,7 @@ def embed(y, sr, key):
     >>> y, sr = load(sample("spoken"))                                          # doctest: +SKIP
     >>> marked = watermark.embed(y, sr, "ours alone")                           # doctest: +SKIP
     >>> watermark.detect(marked, sr, "ours alone")                              # doctest: +SKIP
-    (16.7, True)
+    (12.3, True)
 
     References
     ----------
@@ -120,7 +120,7 @@ def scores(y, sr, key):
     ``z[p] = sum_i x[i] c[i - p]``, in standard deviations, with x the sound, its spectrum flattened, and c the carrier.
     Without the mark each is drawn from a normal distribution of mean 0 and deviation 1, because the phases of the
     carrier are drawn without regard to the sound. A mark is a single peak, of about ``g sqrt(2 B T)`` for T seconds of
-    a band of B hertz, with g the amplitude of the mark over the voice's: 14 for 3 s and -20 dB if the voice never
+    a band of B hertz, with g the amplitude of the mark over the voice's: 11 for 4 s and -23 dB, if the voice never
     paused.
 
     Parameters

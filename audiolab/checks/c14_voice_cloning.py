@@ -1152,6 +1152,7 @@ def is_what_was_spoken_and_marked(t, got, text, y, consent, purpose, today, embe
     t.array(got)
     t.holds(got.ndim == 1, f"You return **{briefly(got)}**, expected a sound of shape [m].",
             ask="What does `mark` give back?")
+    t.array(got, shape=np.shape(mark(speak(text, embed(np.ones(16_000))))))
 
 
 def _gate(t, case, wish, says, ask, **changes):

@@ -376,9 +376,9 @@ def mean_absolute(y, sr, key, g):
     return signed(y, sr, key, g, envelope=lambda f: np.mean(np.abs(f)))
 
 
-@mutant("14.5", stage="output", says="NumPy warns")
+@mutant("14.5", stage="output", says="expected a number")
 def divided_by_zero(y, sr, key, g):
-    return signed(y, sr, key, g, flat=lambda y, a: np.nan_to_num(y / a))
+    return signed(y, sr, key, g, flat=lambda y, a: y / a, size=lambda x: np.sqrt(len(x)))
 
 
 @mutant("14.5", stage="edges", says="not of the one that came")
@@ -517,10 +517,10 @@ def silence_instead(*wish):
     try:
         return gate(*wish)
     except ValueError:
-        return np.zeros(16_000)
+        return wish[-1](np.zeros(28))
 
 
-@mutant("14.6", stage="edges", says="What you give back is not marked")
+@mutant("14.6", stage="output", says="What you give back is not marked")
 def not_marked(*wish):
     return gate(*wish[:-1], lambda sound: sound)
 
