@@ -12,8 +12,8 @@ warnings.filterwarnings("ignore", "A worker stopped while some jobs were given",
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["audio", "synth", "measure", "plots", "claims", "corpus", "batch", "preprocess", "features",
-                "vocode", "watermark", "augment", "corpora", "enhance", "scores", "counterpoint", "pronounce", "ctc", "decode",
+    submodules=["audio", "synth", "measure", "plots", "claims", "corpus", "batch", "preprocess", "features", "vocode",
+                "watermark", "augment", "corpora", "enhance", "scores", "counterpoint", "pronounce", "ctc", "decode",
                 "metrics", "detection", "models", "training", "recipes", "compress", "embedded", "explain", "stream",
                 "edge", "pipeline", "widgets", "checks", "checkup", "paths"],
     submod_attrs={
