@@ -915,7 +915,7 @@ watermark = Exercise(
         "`np.divide(y, a, out=np.zeros(n), where=a > 0)` divides where something is. Then `chips @ x / np.sqrt(x @ "
         "x)`, unless all is silent.",
     ],
-    learned="The mark is a hundred times weaker than the voice, and each chip says nearly nothing. But what they say "
+    learned="The mark is twenty times weaker than the voice, and each chip says nearly nothing. But what they say "
             "adds up with their number n, and what the voice says against them only with its root.",
 )
 
