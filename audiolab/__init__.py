@@ -13,9 +13,9 @@ warnings.filterwarnings("ignore", "A worker stopped while some jobs were given",
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["audio", "synth", "measure", "plots", "claims", "corpus", "batch", "preprocess", "features",
-                "vocode", "augment", "corpora", "enhance", "scores", "counterpoint", "pronounce", "ctc", "decode",
-                "metrics", "detection", "models", "training", "transfer", "recipes", "compress", "embedded", "explain",
-                "stream", "edge", "pipeline", "widgets", "checks", "checkup", "paths"],
+                "vocode", "watermark", "augment", "corpora", "enhance", "scores", "counterpoint", "pronounce", "ctc",
+                "decode", "metrics", "detection", "models", "training", "transfer", "recipes", "compress", "embedded",
+                "explain", "stream", "edge", "pipeline", "widgets", "checks", "checkup", "paths"],
     submod_attrs={
         "audio": ["AudioError", "info", "load", "play", "save"],
         "claims": ["show", "verify"],
