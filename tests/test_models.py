@@ -366,5 +366,5 @@ def test_every_class_with_checkpoints_can_be_built():
     for name, module in checkpoints.CLASSES.items():
         sizes = {"n_classes": 3} if module in ("classify", "detect", "spot") else {}
         sizes |= {"n_mels": 40} if sizes and name != "WaveCNN" else {}
-        sizes |= {"units": 3} if name == "FrameNet" else {}
+        sizes |= {"FrameNet": {"units": 3}, "SpeakerJudge": {"n_mels": 40, "voices": 3}}.get(name, {})
         assert type(checkpoints.build({"class": name, "arguments": sizes})).__name__ == name

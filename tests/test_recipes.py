@@ -121,6 +121,19 @@ def test_those_that_compose_are_worth_what_was_promised():
             assert written[count] <= written[f"{count}_test"], (name, count)
 
 
+def test_voices_and_clones_are_worth_what_was_promised():
+    card = {name: models.load(name)[1]["metrics"] for name in RECIPES if name.split("-")[0] in
+            ("voices", "clones", "spoof")}
+    voices, clones = card["voices-ge2e-crowd"], card["clones-fastspeech-crowd"]["test"]
+    assert voices["test"]["eer"] <= 0.05 and card["voices-judge-crowd"]["test"]["eer"] < voices["without"]["timbre"]
+    assert voices["test"]["eer"] < min(voices["without"].values()) and voices["test"]["eer"] < voices["fsdd"]["eer"]
+    assert voices["two_people"]["one"] <= 0.01 and voices["two_people"]["two"] >= 0.9
+    assert voices["two_people_fsdd"]["one"] <= 0.06
+    assert clones["nearest"] >= 0.9 and clones["wer"] <= 0.05
+    found = card["spoof-cnn-clones"]
+    assert found["test"]["clone istft"] >= 0.95 and found["test"]["clone"] >= 0.95
+
+
 def test_what_was_learnt_without_labels_tells_words_apart():
     for name, least in (("speech-hubert-sentences", 0.1), ("speech-wav2vec2-sentences", 0.03)):
         found = models.load(name)[1]["metrics"]

@@ -241,7 +241,7 @@ def chameleon():
 def test_a_voice_changes_all_that_is_foretold_and_drawn(chameleon):
     one, other = (clip_of("Yes.", seed)[1][3].numpy() for seed in (0, 1))
     pictures = [models.synthesise(chameleon, "Yes.", voice=voice) for voice in (one, 5 * one, other)]
-    assert np.array_equal(pictures[0], pictures[1])             # only where it points to
+    assert np.allclose(pictures[0], pictures[1], atol=1e-4)     # only where it points to
     assert pictures[0].shape != pictures[2].shape or not np.allclose(pictures[0], pictures[2], atol=1e-3)
     units, sizes = torch.tensor([tts.to_units(["j", "ˈɛ", "s"])]), torch.tensor([4])
     with torch.inference_mode():

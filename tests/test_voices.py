@@ -195,6 +195,20 @@ def test_scores_are_cosines():
             speaker.score(a[0], nobody)
 
 
+def test_two_people_one_after_the_other_are_no_reference():
+    encoder, card = models.load("voices-ge2e-crowd")
+    (woman, sr), (man, _) = (speech.say(f"{SENTENCE} We will be home before the others.", voice)
+                             for voice in ("en-us+Annie", "en-us+m7"))
+    voice, other = (speaker.embed(encoder, y, sr) for y in (woman, man))
+    assert speaker.score(voice, other) < card["metrics"]["test"]["threshold"]
+    for both in ((woman, man), (man, woman)):
+        with pytest.raises(ValueError, match="Two people seem to speak") as caught:
+            speaker.embed(encoder, np.concatenate(both), sr)
+        assert "\n" not in str(caught.value)
+    encoder.agreement.fill_(-1)                                 # in a model that was not told how far they go
+    speaker.embed(encoder, np.concatenate([woman, man]), sr)
+
+
 # ---- what the recipe does -------------------------------------------------------------------------------
 
 
@@ -224,3 +238,26 @@ def test_references_are_of_one_or_of_two():
     assert all((r == value).all() for name, value in (("a", 1), ("b", 2)) for r in one[name]) and len(two["a"]) == 2
     assert all((r[:, 0] == value).all() and (r[:, -1] != value).all() for name, value in (("a", 1), ("b", 2))
                for r in two[name])
+
+
+def test_a_recording_agrees_as_far_as_its_ends_do(untrained):
+    rng = np.random.default_rng(0)
+    people = {name: [rng.normal(-5, 2, (40, n)).astype(np.float32) for n in (100, 200, 330)] for name in "ab"}
+    found = voices.agreements(untrained, people)
+    assert found[0] == pytest.approx(1, abs=1e-5)               # one stretch, which agrees with itself
+    picture = people["b"][2]                                    # stretches from 0, 80 and 160
+    with torch.inference_mode():
+        first, last = (untrained(torch.from_numpy(picture[None, None, :, at : at + 160]))[0] for at in (0, 160))
+    assert len(found) == 6 and found[5] == pytest.approx(float(first @ last), abs=1e-5)
+
+
+def test_people_who_agree_least_are_refused(untrained, monkeypatch):
+    rng = np.random.default_rng(1)
+    people = {name: [rng.normal(-5, 2, (40, 300)).astype(np.float32) for _ in range(10)] for name in "abc"}
+    monkeypatch.setattr(voices, "REFUSED", 0.1)
+    monkeypatch.setattr(voices, "DRAWS", 1)
+    before = untrained.agreement.clone()
+    untrained.agreement.fill_(voices.least_agreement(untrained, people))
+    shares = voices.refused(untrained, people)
+    untrained.agreement.copy_(before)
+    assert shares["one"] == pytest.approx(0.1) and 0 <= shares["two"] <= 1

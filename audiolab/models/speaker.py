@@ -36,7 +36,8 @@ class SpeakerEncoder(nn.Module):
     w, b : torch.nn.Parameter
         Scale and offset of the similarities in `ge2e_loss`; learnt.
     agreement : torch.Tensor
-        Cosine down to which two stretches of one recording are of one voice, as validation voices have it.
+        Cosine down to which the first and the last stretch of a recording are of one voice, as validation voices have
+        it.
 
     References
     ----------
@@ -243,8 +244,9 @@ def embed(model, y, sr):
     TypeError
         If the model is no SpeakerEncoder.
     ValueError
-        If nobody speaks, for less than 1 s, or stretches of the recording are so far apart that two voices are likely.
-        Those of two people who speak at once are not told from one; nor is music from a voice.
+        If nobody speaks, for less than 1 s, or beginning and end of the recording are so far apart that two voices are
+        likely. Somebody who only breaks in between is not noticed, nor are two people who speak at once told from one;
+        nor music from a voice.
 
     Taught in: notebooks/14_voice_cloning.ipynb, "Who is speaking?"
     """
@@ -260,7 +262,7 @@ def embed(model, y, sr):
                          "from 3 to 5 s.")
     with torch.inference_mode():
         parts = model.eval()(stretches(picture))
-    if (parts @ parts.T).min() < model.agreement:
+    if parts[0] @ parts[-1] < model.agreement:
         raise ValueError("Two people seem to speak in this recording: cut out the one whose voice is meant.")
     return normalize(parts.mean(dim=0), dim=0).numpy()
 
