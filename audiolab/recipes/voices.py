@@ -14,7 +14,7 @@ import torch
 
 from .. import augment, features, metrics, models, paths, training
 from ..corpora import remote, speech
-from ..corpus import digest
+from ..corpus import digest, make
 from ..features.mel import SILENCE
 from ..models import speaker
 from .naming import machine, only_test
@@ -136,6 +136,17 @@ RECIPES = {
         note="Judges clones. Its network, picture, loss and sentences are others than those of voices-ge2e-crowd, and "
              "nothing that speaks has learnt from it."),
 }
+
+
+def crowd_few(people=200, n_jobs=1):
+    """The clips of some training people, drawn by lot: enough to learn from in half a minute.
+
+    Taught in: notebooks/14_voice_cloning.ipynb, "How does a network learn a voice?"
+    """
+    plan = speech.plan_crowd().query("split == 'train'")
+    some = np.random.default_rng(0).choice(plan.group.unique(), people, replace=False)
+    return make(paths.data("raw", f"speech-crowd-few{people}"), plan[plan.group.isin(some)],
+                speech.render_person, n_jobs=n_jobs, desc=f"{people} people of the crowd", licence="CC-BY-4.0")
 
 
 # ---------------------------------------------------------------------------------------- how it is judged
