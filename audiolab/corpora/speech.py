@@ -18,6 +18,7 @@ import threading
 import zlib
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import numpy as np
@@ -229,8 +230,11 @@ def _speak(text, voice, rate, pitch, pitch_range, larynx=None):
                 name = event.id.decode(errors="ignore") if event.type == _PHONEME else ""
                 events.append((event.type, event.sample, name, event.text_position - 1))
 
-    with _home(larynx) as home, _fresh_library(home) as (library, sr):
-        voice += "+own" if larynx else ""
+    home = _home(bool(larynx))
+    with _fresh_library(home) as (library, sr):
+        if larynx:                                  # one at a time: the library is locked
+            (home / "voices" / "!v" / "own").write_text(f"language variant\nname own\n{larynx}\n", encoding="utf-8")
+            voice += "+own"
         if library.espeak_SetVoiceByName(voice.encode()) or not _has_variant(voice, home):
             raise ValueError(f'There is no voice called {voice!r}. Try "en-us", "en" (British) or "en-gb-scotland".')
         library.espeak_SetParameter(_RATE, int(rate), 0)
@@ -251,23 +255,21 @@ def _has_variant(voice, home):
     return not plus or (home / "voices" / "!v" / variant).is_file()
 
 
-@contextmanager
-def _home(larynx):
-    """Where espeak-ng finds its data: its own folder, or a copy of what American needs and ``own``, a larynx."""
+@functools.cache
+def _home(own):
+    """Where espeak-ng finds its data: its own folder, or a copy of what American needs, for a larynx called ``own``."""
     import espeakng_loader
 
     whole = Path(espeakng_loader.get_data_path())
-    if not larynx:
-        yield whole
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder, whole.name)
-        for name in ("phontab", "phonindex", "phondata", "intonations", "en_dict", "lang/gmw/en-US"):
-            (home / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(whole / name, home / name)
-        (home / "voices" / "!v").mkdir(parents=True)
-        (home / "voices" / "!v" / "own").write_text(f"language variant\nname own\n{larynx}\n", encoding="utf-8")
-        yield home
+    if not own:
+        return whole
+    home = Path(tempfile.mkdtemp(prefix="audiolab-"), whole.name)
+    Finalize(None, shutil.rmtree, (home.parent,), {"ignore_errors": True}, exitpriority=0)     # also of a worker
+    for name in ("phontab", "phonindex", "phondata", "intonations", "en_dict", "lang/gmw/en-US"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(whole / name, home / name)
+    (home / "voices" / "!v").mkdir(parents=True)
+    return home
 
 
 @contextmanager
