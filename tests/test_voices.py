@@ -38,6 +38,16 @@ def test_people_of_a_crowd_differ_and_stand_on_one_side():
     assert not said["train"] & said["test"] and not said["validation"] & (said["train"] | said["test"])
 
 
+def test_some_of_the_crowd_are_whole_people_of_training(monkeypatch):
+    plans = []
+    monkeypatch.setattr(voices, "make", lambda root, plan, render, **_: plans.append(plan))
+    for _ in range(2):
+        voices.crowd_few(30)
+    plan, again = plans
+    assert plan.equals(again) and set(plan.split) == {"train"}
+    assert plan.groupby("group").size().to_list() == 30 * [speech.EACH["train"]]
+
+
 def test_a_larynx_is_heard_and_leaves_the_words():
     y, _, words, phonemes = speech.say_with_times(SENTENCE)
     other, _, same, also = speech.say_with_times(SENTENCE, larynx=LARYNX)
