@@ -18,6 +18,7 @@ import threading
 import zlib
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ EACH = {"train": 4, "validation": 8, "test": 12}                # sentences of a
 THROATS = 0.5                   # octaves between the formants of the longest throat and those of the shortest
 HEIGHTS = (80, 230)             # Hz, in which a person speaks
 MOOD = 8                        # steps of `say`'s pitch by which a reading is higher or lower, about a semitone
-CROWD_SR = 16000                # Hz
+CROWD_SR, CROWD_LEVEL = 16000, 0.07     # Hz; RMS
 _ACCENTS = ("en", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-gb-x-rp", "en-us")
 _HELD_OUT_ACCENTS = ("en-029", "en-gb-scotland", "en-us-nyc")
 
@@ -153,7 +154,7 @@ def say_with_times(text, voice="en-us", rate=175, pitch=50, pitch_range=50, lary
     text, voice, rate, pitch, pitch_range
         As in `say`. Words that are spelled out, not numerals, so that each has its place in the text.
     larynx : str, optional
-        A variant of one's own for an American voice: lines of espeak-ng's voice files, such as ``"formant 1 90 80 120"``.
+        A variant of one's own, for American: lines of espeak-ng's voice files, such as ``"formant 1 90 80 120"``.
 
     Returns
     -------
@@ -229,8 +230,11 @@ def _speak(text, voice, rate, pitch, pitch_range, larynx=None):
                 name = event.id.decode(errors="ignore") if event.type == _PHONEME else ""
                 events.append((event.type, event.sample, name, event.text_position - 1))
 
-    with _home(larynx) as home, _fresh_library(home) as (library, sr):
-        voice += "+own" if larynx else ""
+    home = _home(bool(larynx))
+    with _fresh_library(home) as (library, sr):
+        if larynx:                                  # one at a time: the library is locked
+            (home / "voices" / "!v" / "own").write_text(f"language variant\nname own\n{larynx}\n", encoding="utf-8")
+            voice += "+own"
         if library.espeak_SetVoiceByName(voice.encode()) or not _has_variant(voice, home):
             raise ValueError(f'There is no voice called {voice!r}. Try "en-us", "en" (British) or "en-gb-scotland".')
         library.espeak_SetParameter(_RATE, int(rate), 0)
@@ -251,23 +255,21 @@ def _has_variant(voice, home):
     return not plus or (home / "voices" / "!v" / variant).is_file()
 
 
-@contextmanager
-def _home(larynx):
-    """Where espeak-ng finds its data: its own folder, or a copy of what American needs, with a larynx called ``own``."""
+@functools.cache
+def _home(own):
+    """Where espeak-ng finds its data: its own folder, or a copy of what American needs, for a larynx called ``own``."""
     import espeakng_loader
 
     whole = Path(espeakng_loader.get_data_path())
-    if not larynx:
-        yield whole
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder, whole.name)
-        for name in ("phontab", "phonindex", "phondata", "intonations", "en_dict", "lang/gmw/en-US"):
-            (home / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(whole / name, home / name)
-        (home / "voices" / "!v").mkdir(parents=True)
-        (home / "voices" / "!v" / "own").write_text(f"language variant\nname own\n{larynx}\n", encoding="utf-8")
-        yield home
+    if not own:
+        return whole
+    home = Path(tempfile.mkdtemp(prefix="audiolab-"), whole.name)
+    Finalize(None, shutil.rmtree, (home.parent,), {"ignore_errors": True}, exitpriority=0)     # also of a worker
+    for name in ("phontab", "phonindex", "phondata", "intonations", "en_dict", "lang/gmw/en-US"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(whole / name, home / name)
+    (home / "voices" / "!v").mkdir(parents=True)
+    return home
 
 
 @contextmanager
@@ -351,10 +353,10 @@ def people():
             throat, f0 = 2 ** rng.uniform(-THROATS / 2, THROATS / 2), np.exp(rng.uniform(*np.log(HEIGHTS)))
             low, high = np.round(f0 / throat * np.array([0.83, 1.2])).astype(int)           # before it is played faster
             formants = zip(range(1, 6), percent(0.06, 5), percent(0.3, 5), percent(0.25, 5), strict=True)
-            tone = zip((600, 1200, 2000, 3500), percent(0.35, 4) * (1.6, 1.3, 1.1, 1.0), strict=True)
+            tone = zip((600, 1200, 2000, 3500), percent(0.35, 4) * (0.8, 0.65, 0.55, 0.5), strict=True)
             breath = int(rng.integers(1, 6)) * int(rng.random() < 0.4)
             larynx = [f"pitch {low} {high}", *("formant {} {} {} {}".format(*formant) for formant in formants),
-                      "tone " + " ".join(f"{hertz} {min(level, 255):.0f}" for hertz, level in tone),
+                      "tone " + " ".join(f"{hertz} {level:.0f}" for hertz, level in tone),
                       f"breath 0 {' '.join([str(breath)] * 7)}", f"roughness {rng.integers(4)}",
                       f"flutter {rng.integers(1, 6)}", f"voicing {percent(0.2)}", f"consonants {percent(0.25)} 100"]
             rows.append({"person": f"{split}-{i:04d}", "split": split, "throat": round(throat, 4), "f0": round(f0, 1),
@@ -510,8 +512,8 @@ def reader_sentences(n=6000, seed=0, n_jobs=1):
 def crowd(seed=0, n_jobs=1):
     """Corpus of the `people`, each of whom reads some sentences, now higher and now lower, quicker and slower.
 
-    Those of train read four, of `texts_to_read` and training sentences of `prompts`; those of validation eight and those
-    of test twelve of the sentences that `sentences` has for them.
+    Those of train read four, of `texts_to_read` and training sentences of `prompts`; those of validation eight and
+    those of test twelve of the sentences that `sentences` has for them.
 
     Parameters
     ----------
@@ -709,7 +711,8 @@ def render_person(row):
         At 16 kHz, with the tables ``words`` and ``phonemes``.
     """
     y, sr, *tables = say_with_times(row["text"], READER, row["rate"], row["pitch"], row["pitch_range"], row["larynx"])
-    y = 0.8 * preprocess.resample(y, round(row["throat"] * sr), CROWD_SR)      # room for peaks between old samples
+    y = preprocess.resample(y, round(row["throat"] * sr), CROWD_SR)
+    y *= min(CROWD_LEVEL / np.sqrt(np.mean(y**2)), 0.95 / np.abs(y).max())      # all equally loud
     words, phonemes = ([entry | {at: round(entry[at] / row["throat"], 6) for at in ("onset", "offset")}
                         for entry in table] for table in tables)
     return corpus.Clip(y, CROWD_SR, {"words": words, "phonemes": phonemes})

@@ -29,7 +29,7 @@ def crowd(n_jobs=1):
 
 def crowd_test(n_jobs=1):
     """Those of them who are for the test."""
-    return only_test("speech-crowd-n12-s0-test", speech.plan_crowd, speech.render_person, n_jobs)
+    return only_test("speech-crowd-s0-test", speech.plan_crowd, speech.render_person, n_jobs)
 
 
 RECIPES = {

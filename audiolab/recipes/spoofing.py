@@ -21,6 +21,7 @@ from .naming import machine, only_test
 
 KINDS = {"train": ("genuine", "genuine", "copy", "clone"), "validation": ("genuine", "genuine", "copy", "clone"),
          "test": ("genuine", "genuine", "copy", "clone", "copy istft", "clone istft")}      # clips of each person
+TAUGHT = 396                    # people of train who are taken
 ALARMS = 0.05                   # share of genuine recordings that may be called false
 
 
@@ -60,6 +61,8 @@ class Spoofing:
 def plan_fakes(seed=2):
     """Plan of `fakes`, a row for each clip; see `audiolab.corpus.make`."""
     plan = speech.plan_crowd(len(KINDS["test"]), seed)
+    learnt = plan.group[plan.split == "train"].unique()[:TAUGHT]
+    plan = plan[(plan.split != "train") | plan.group.isin(learnt)].reset_index(drop=True)
     number = plan.groupby("group").cumcount()
     kinds = [KINDS[split][i] if i < len(KINDS[split]) else "" for split, i in zip(plan.split, number, strict=True)]
     following = plan.groupby("group").text.transform(lambda texts: np.roll(texts, -1) + " " + np.roll(texts, -2))
