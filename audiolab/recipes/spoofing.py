@@ -97,11 +97,13 @@ def render_fake(row):
         return Clip(speech.render_person(row).y, vocode.SR)
     sound = _loaded("vocoder-istft-english").sound if other else vocode.sound
     if kind == "copy":
-        return Clip(sound(vocode.picture(speech.render_person(row).y)), vocode.SR)
-    reference = speech.render_person(row | {"text": row["_reference"]})
-    voice = speaker.voice_of(_loaded(cloning.ENCODER), speaker.spoken(reference.y, reference.sr))
-    y = sound(tts.synthesise(_loaded("clones-fastspeech-crowd"), row["text"], voice=voice))
-    return Clip(y / max(1, np.abs(y).max()), vocode.SR)
+        picture = vocode.picture(speech.render_person(row).y)
+    else:
+        reference = speech.render_person(row | {"text": row["_reference"]})
+        voice = speaker.voice_of(_loaded(cloning.ENCODER), speaker.spoken(reference.y, reference.sr))
+        picture = tts.synthesise(_loaded("clones-fastspeech-crowd"), row["text"], voice=voice)
+    y = sound(picture)
+    return Clip(y / max(1, np.abs(y).max()), vocode.SR)         # new phases may add up higher
 
 
 @functools.cache
