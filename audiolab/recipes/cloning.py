@@ -131,8 +131,9 @@ def measured(model, corpus, sound=vocode.sound, n_jobs=1):
     -------
     dict of str to float
         `clips`, sentences that were spoken, `EACH` in the voice of each person; `right`, those which the judge takes
-        for the target rather than for any other test person, and `nearest`, their share; `nearest_people`, that share
-        of the people's own clips, each held against the means of all; `cosine`, of a clone to its target's mean; `per`,
+        for the target rather than for any other test person, and `nearest`, their share; `nearest_together`, that share
+        of the people, when the judge hears all `EACH` clones of one; `nearest_people`, that share of the people's own
+        clips, each held against the means of all; `cosine`, of a clone to its target's mean; `per`,
         the phoneme error rate of the clones, and `per_people`, that of the people themselves; `wer`, word errors of the
         recogniser of chapter 04 in strings of digits.
 
@@ -148,6 +149,7 @@ def measured(model, corpus, sound=vocode.sound, n_jobs=1):
     found = np.stack([judged(judge, y) for y in sounds])
     own = {person: one.mean(axis=0) for person, one in people.items()}
     right = np.array(nearest(found, people)) == who
+    together = np.array(nearest(found.reshape(len(voice), EACH, -1).mean(axis=1), people)) == list(voice)
     ceiling = [name == person for person, one in people.items() for name in nearest(one, people)]
     genuine = [test[i] for i in range(0, len(test), len(test) // len(who))]
     strings = [" ".join(rng.choice(speech.DIGITS, rng.integers(*DIGITS, endpoint=True))) for _ in voice]
@@ -159,6 +161,7 @@ def measured(model, corpus, sound=vocode.sound, n_jobs=1):
         return metrics.wer(truth, speaking.named(sounds))
 
     return {"clips": len(who), "right": int(right.sum()), "nearest": float(right.mean()),
+            "nearest_together": float(together.mean()),
             "nearest_people": float(np.mean(ceiling)),
             "cosine": float(np.mean([speaker.score(y, own[person]) for y, person in zip(found, who, strict=True)])),
             "per": errors(said, sounds),
