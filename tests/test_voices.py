@@ -244,7 +244,7 @@ def test_a_batch_holds_stretches_of_its_voices_and_comes_from_the_generator():
     pictures, who = first
     assert pictures.shape == (12, 1, 40, 160) and who.tolist() == [4] * 4 + [0] * 4 + [2] * 4
     assert torch.equal(pictures, second[0]) and not torch.equal(pictures, other[0])
-    means = pictures.mean(dim=(1, 2, 3)).reshape(3, 5).mean(dim=1)
+    means = pictures.mean(dim=(1, 2, 3)).reshape(3, 4).mean(dim=1)
     assert means[0] > means[2] > means[1]
 
 
