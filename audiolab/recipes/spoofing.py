@@ -240,7 +240,8 @@ def on_real(model, corpus, picture, threshold, n_jobs=1):
     pictures, _ = seen(corpus, "test", n_jobs, **picture)
     scores = np.array([falseness(model, one) for one in pictures])
     called = float(np.mean(np.array(genuine) > threshold))
-    return {"clips": len(genuine), "called_false": called} | against(genuine, scores, corpus.split("test").table.label.to_numpy())
+    label = corpus.split("test").table.label.to_numpy()
+    return {"clips": len(genuine), "called_false": called} | against(genuine, scores, label)
 
 
 # ---------------------------------------------------------------------------------------- following the recipe
