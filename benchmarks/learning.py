@@ -37,8 +37,9 @@ BASELINES = {
     "random forest": lambda: RandomForestClassifier(300, random_state=0),
 }
 NETWORKS = ("events-cnn-scenes", "events-crnn-scenes", "events-transformer-scenes")
-MEASURES = {"accuracy": "accuracy", "mean_absolute_error": "mean absolute error", "wer": "word error rate",
-            "per": "phoneme error rate", "si_sdri": "SI-SDR gained (dB)", "stoi": "STOI",
+MEASURES = {"nearest": "clones nearest to their person", "clone istft": "clones found, of an unknown vocoder",
+            "eer": "equal error rate", "accuracy": "accuracy", "mean_absolute_error": "mean absolute error",
+            "wer": "word error rate", "per": "phoneme error rate", "si_sdri": "SI-SDR gained (dB)", "stoi": "STOI",
             "nll": "nats per step", "map": "mAP of segments",
             "hit_rate": "words spotted", "pnmi": "PNMI of its units"}        # of a card, the first that it has
 FOLDS = 5

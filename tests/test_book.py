@@ -131,6 +131,13 @@ def test_formulas_are_mathml_and_none_is_left_as_text(site):
     assert all(tag.get_text(strip=True) for tag in fundamentals.select("article math"))
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*/text/*.md")), ids=lambda path: path.stem)
+def test_a_formula_on_a_line_of_its_own_begins_a_paragraph(path):
+    """Right below a line of text its dollars are taken for those of a formula within the text."""
+    text = path.read_text(encoding="utf-8")
+    assert not re.findall(r"^(?!\s*$|.*\$\$)(.+)\n *\$\$", text, re.MULTILINE)
+
+
 @pytest.mark.slow
 def test_functions_lead_to_their_lesson_and_lessons_to_their_functions(site):
     taught = book.lessons()

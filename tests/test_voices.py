@@ -11,6 +11,7 @@ from audiolab.models import speaker
 from audiolab.recipes import voices
 
 SENTENCE = "The ferry left the harbour before the fog had lifted."
+LARYNX = "formant 1 120 100 100\npitch 150 200"
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +25,37 @@ def untrained():
 
 def test_people_of_a_crowd_differ_and_stand_on_one_side():
     people = speech.people()
-    assert people.split.value_counts().to_dict() == {"train": 396, "test": 60, "validation": 42}
-    assert people.person.is_unique and people.groupby("voice").split.nunique().max() == 1
-    for _, own in people.groupby("voice"):
-        assert np.diff(np.log2(np.sort(own.throat))).min() > 0.4 * speech.THROATS / len(own)
-    plan = speech.plan_crowd(3)
-    assert len(plan) == 3 * 498 and plan.equals(speech.plan_crowd(3)) and not plan.equals(speech.plan_crowd(3, 1))
+    assert people.split.value_counts().to_dict() == speech.PEOPLE
+    assert people.person.is_unique and people.larynx.is_unique
+    assert people.throat.between(2**-0.25, 2**0.25).all() and people.f0.between(80, 230).all()
+    plan = speech.plan_crowd()
+    assert plan.groupby(["split", "group"]).size().groupby("split").unique().map(list).to_dict() == {
+        split: [n] for split, n in speech.EACH.items()}
+    assert plan.equals(speech.plan_crowd()) and not plan.equals(speech.plan_crowd(seed=1))
+    assert len(speech.plan_crowd(3)) == 3 * len(people)
     assert plan.pitch.between(0, 100).all() and plan.rate.between(80, 450).all()
     said = {split: set(part.text) for split, part in plan.groupby("split")}
     assert not said["train"] & said["test"] and not said["validation"] & (said["train"] | said["test"])
+
+
+def test_some_of_the_crowd_are_whole_people_of_training(monkeypatch):
+    plans = []
+    monkeypatch.setattr(voices, "make", lambda root, plan, render, **_: plans.append(plan))
+    for _ in range(2):
+        voices.crowd_few(30)
+    plan, again = plans
+    assert plan.equals(again) and set(plan.split) == {"train"}
+    assert plan.groupby("group").size().to_list() == 30 * [speech.EACH["train"]]
+
+
+def test_a_larynx_is_heard_and_leaves_the_words():
+    y, _, words, phonemes = speech.say_with_times(SENTENCE)
+    other, _, same, also = speech.say_with_times(SENTENCE, larynx=LARYNX)
+    assert [row["word"] for row in words] == [row["word"] for row in same]
+    assert [row["phoneme"] for row in phonemes] == [row["phoneme"] for row in also]
+    assert not np.array_equal(y[: len(other)], other[: len(y)])
+    np.testing.assert_array_equal(other, speech.say_with_times(SENTENCE, larynx=LARYNX)[0])
+    np.testing.assert_array_equal(y, speech.say_with_times(SENTENCE)[0])
 
 
 def test_a_shorter_throat_moves_formants_and_leaves_pitch_and_pace():
@@ -40,8 +63,8 @@ def test_a_shorter_throat_moves_formants_and_leaves_pitch_and_pace():
 
     def spoken(throat):
         return speech.render_person({
-            "text": SENTENCE, "voice": "en-us+m3", "throat": throat, "rate": round(175 / throat),
-            "pitch": round(50 - speech.PER_OCTAVE * np.log2(throat)), "pitch_range": 50})
+            "text": SENTENCE, "larynx": f"pitch {90 / throat:.0f} {130 / throat:.0f}", "throat": throat,
+            "rate": round(175 / throat), "pitch": 50, "pitch_range": 50})
 
     clips = [spoken(throat) for throat in (0.9, 1.0, 1.15)]
     seconds = [len(clip.y) / clip.sr for clip in clips]
@@ -219,9 +242,9 @@ def test_a_batch_holds_stretches_of_its_voices_and_comes_from_the_generator():
     x = torch.tensor([4, 0, 2])
     first, second, other = (voices.met(pool, x, x, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     pictures, who = first
-    assert pictures.shape == (15, 1, 40, 160) and who.tolist() == [4] * 5 + [0] * 5 + [2] * 5
+    assert pictures.shape == (12, 1, 40, 160) and who.tolist() == [4] * 4 + [0] * 4 + [2] * 4
     assert torch.equal(pictures, second[0]) and not torch.equal(pictures, other[0])
-    means = pictures.mean(dim=(1, 2, 3)).reshape(3, 5).mean(dim=1)
+    means = pictures.mean(dim=(1, 2, 3)).reshape(3, 4).mean(dim=1)
     assert means[0] > means[2] > means[1]
 
 

@@ -36,7 +36,7 @@ _MADE = {
     "speech-emotion": ("1,200 short sentences, spoken with an intensity of 0 to 1", speech.emotion),
     "speech-reader-digits": ("3,000 strings of one to seven digits by one voice", speech.reader_digits),
     "speech-reader-sentences": ("6,000 readings of English by one voice, at many pitches", speech.reader_sentences),
-    "speech-crowd": ("6,000 sentences by 498 American voices, twelve of each", speech.crowd),
+    "speech-crowd": ("5,792 sentences by 1,288 American voices that are drawn", speech.crowd),
     "scenes-events": ("1,200 single sound events of 12 classes, in rooms and noise", scenes.events),
     "scenes-soundscapes": ("120 soundscapes of 10 s, with strong labels", scenes.soundscapes),
     "music-chorales": ("200 excerpts of Bach chorales, with notes", music.chorales),

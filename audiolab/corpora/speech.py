@@ -18,6 +18,7 @@ import threading
 import zlib
 from contextlib import ExitStack, contextmanager
 from itertools import pairwise
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import numpy as np
@@ -68,14 +69,13 @@ READER = "en-us"
 #: Its phonemes, as espeak-ng names them, without stress.
 PHONEMES = ("aɪ aɪə aɪɚ aʊ b d dʒ eɪ f h i iə iː j k l m n n̩ oʊ p s t tʃ uː v w z æ ð ŋ ɐ ɑː ɑːɹ ɔ ɔɪ ɔː ɔːɹ ə əl ɚ ɛ "
             "ɛɹ ɜː ɡ ɪ ɪɹ ɹ ɾ ʃ ʊ ʊɹ ʌ ʒ ʔ θ ᵻ")
-# A crowd has many people for each of its variants, with throats of other lengths. Whispers and creaks have no pitch.
-_PITCHLESS = ("croak", "grandpa", "whisper", "whisperf")
-PEOPLE = {"train": 11, "validation": 7, "test": 5}              # of each variant
+# A crowd is drawn: no person in it is a variant of espeak-ng, and no two have the same voice.
+PEOPLE = {"train": 1188, "validation": 40, "test": 60}
+EACH = {"train": 4, "validation": 8, "test": 12}                # sentences of a person
 THROATS = 0.5                   # octaves between the formants of the longest throat and those of the shortest
-OWN_PITCH = (30, 70)            # of a person, as of `say`, before the throat
-CROWD_SR = 16000                # Hz
-MOOD = 8                        # … by which a reading is higher or lower
-PER_OCTAVE = 75                 # steps of espeak-ng's pitch; of some variants a few more
+HEIGHTS = (80, 230)             # Hz, in which a person speaks
+MOOD = 8                        # steps of `say`'s pitch by which a reading is higher or lower, about a semitone
+CROWD_SR, CROWD_LEVEL = 16000, 0.07     # Hz; RMS
 _ACCENTS = ("en", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-gb-x-rp", "en-us")
 _HELD_OUT_ACCENTS = ("en-029", "en-gb-scotland", "en-us-nyc")
 
@@ -141,7 +141,7 @@ def say(text, voice="en-us", rate=175, pitch=50, pitch_range=50):
     return y, sr
 
 
-def say_with_times(text, voice="en-us", rate=175, pitch=50, pitch_range=50):
+def say_with_times(text, voice="en-us", rate=175, pitch=50, pitch_range=50, larynx=None):
     """Speak a text, and tell when each word and each phoneme sounds.
 
     The times are the synthesiser's own, to the sample, but for two habits of it. Before a stop (p, t,
@@ -153,6 +153,8 @@ def say_with_times(text, voice="en-us", rate=175, pitch=50, pitch_range=50):
     ----------
     text, voice, rate, pitch, pitch_range
         As in `say`. Words that are spelled out, not numerals, so that each has its place in the text.
+    larynx : str, optional
+        A variant of one's own, for American: lines of espeak-ng's voice files, such as ``"formant 1 90 80 120"``.
 
     Returns
     -------
@@ -171,7 +173,7 @@ def say_with_times(text, voice="en-us", rate=175, pitch=50, pitch_range=50):
     """
     # espeak-ng slurs some pairs, such as "of the", into one word. A no-break space keeps them apart.
     apart = re.sub(r"(?<=\w)[ -](?=\w)", "\N{NO-BREAK SPACE}", text)
-    y, sr, events = _speak(apart, voice, rate, pitch, pitch_range)
+    y, sr, events = _speak(apart, voice, rate, pitch, pitch_range, larynx)
     marks = [(sample, name) for kind, sample, name, _ in events if kind == _PHONEME] + [(len(y), "")]
     sounding = np.flatnonzero(y)
     silence = [0]                                   # where the silence before each mark begins
@@ -208,7 +210,7 @@ def say_with_times(text, voice="en-us", rate=175, pitch=50, pitch_range=50):
     return y, sr, words, phonemes
 
 
-def _speak(text, voice, rate, pitch, pitch_range):
+def _speak(text, voice, rate, pitch, pitch_range, larynx=None):
     """Samples, sampling rate and events ``(type, sample, phoneme, index in the text)``."""
     if not text.strip():
         raise ValueError("There is no text to speak.")
@@ -228,8 +230,12 @@ def _speak(text, voice, rate, pitch, pitch_range):
                 name = event.id.decode(errors="ignore") if event.type == _PHONEME else ""
                 events.append((event.type, event.sample, name, event.text_position - 1))
 
-    with _fresh_library() as (library, sr):
-        if library.espeak_SetVoiceByName(voice.encode()) or not _has_variant(voice):
+    home = _home(bool(larynx))
+    with _fresh_library(home) as (library, sr):
+        if larynx:                                  # one at a time: the library is locked
+            (home / "voices" / "!v" / "own").write_text(f"language variant\nname own\n{larynx}\n", encoding="utf-8")
+            voice += "+own"
+        if library.espeak_SetVoiceByName(voice.encode()) or not _has_variant(voice, home):
             raise ValueError(f'There is no voice called {voice!r}. Try "en-us", "en" (British) or "en-gb-scotland".')
         library.espeak_SetParameter(_RATE, int(rate), 0)
         library.espeak_SetParameter(_PITCH, int(pitch), 0)
@@ -243,17 +249,32 @@ def _speak(text, voice, rate, pitch, pitch_range):
     return (y / 32768).astype(np.float32), sr, events
 
 
-def _has_variant(voice):
+def _has_variant(voice, home):
     """Whether the variant after the plus exists: espeak-ng would leave out one that does not, and not say so."""
+    _, plus, variant = voice.partition("+")
+    return not plus or (home / "voices" / "!v" / variant).is_file()
+
+
+@functools.cache
+def _home(own):
+    """Where espeak-ng finds its data: its own folder, or a copy of what American needs, for a larynx called ``own``."""
     import espeakng_loader
 
-    _, plus, variant = voice.partition("+")
-    return not plus or (Path(espeakng_loader.get_data_path()) / "voices" / "!v" / variant).is_file()
+    whole = Path(espeakng_loader.get_data_path())
+    if not own:
+        return whole
+    home = Path(tempfile.mkdtemp(prefix="audiolab-"), whole.name)
+    Finalize(None, shutil.rmtree, (home.parent,), {"ignore_errors": True}, exitpriority=0)     # also of a worker
+    for name in ("phontab", "phonindex", "phondata", "intonations", "en_dict", "lang/gmw/en-US"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(whole / name, home / name)
+    (home / "voices" / "!v").mkdir(parents=True)
+    return home
 
 
 @contextmanager
-def _fresh_library():
-    """A library that has said nothing yet, and its sampling rate."""
+def _fresh_library(home):
+    """A library that has said nothing yet, with its data in a folder, and its sampling rate."""
     import espeakng_loader
 
     path = espeakng_loader.get_library_path()
@@ -265,7 +286,7 @@ def _fresh_library():
             library = ctypes.CDLL(shutil.copy(path, folder))
         stack.callback(_close, library)
         sr = library.espeak_Initialize(
-            _SYNCHRONOUS, 0, str(espeakng_loader.get_data_path()).encode(), _PHONEME_EVENTS | _IPA
+            _SYNCHRONOUS, 0, str(home).encode(), _PHONEME_EVENTS | _IPA
         )
         if sr <= 0:
             raise RuntimeError("espeak-ng found no voices: reinstall espeakng-loader.")
@@ -304,28 +325,42 @@ def voices():
 
 @functools.cache
 def people():
-    """A crowd of American voices: each a variant of the synthesiser, with a throat of its own and a pitch of its own.
+    """A crowd of American voices, drawn: each person has a throat, a larynx and a height of voice of their own.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `person`, `voice` (a name for `say`), `throat` (by which factor all formants are higher than the
-        variant's: a throat so many times as short), `own_pitch` (as of `say`) and `split`: 396 people in train, 42 in
-        validation and 60 in test. People of one variant are in one split, and their throats differ.
+        Columns `person`, `split`, `throat` (by which factor all formants are higher: a throat so many times as short),
+        `f0` (Hz, the middle of what they speak in) and `larynx`, the rest, as `say_with_times` takes it: where each
+        formant lies for itself, how strong and how broad it is, how dark the voice is, how breathy, rough and unsteady.
+        1188 people in train, 40 in validation and 60 in test.
+
+    Notes
+    -----
+    Formant 1 to 5: factors of e to the power of a normal draw, whose standard deviation is 0.06 for the frequency, 0.3
+    for the height and 0.25 for the width. The throat moves all of them, and all noises, together.
 
     Taught in: notebooks/14_voice_cloning.ipynb, "Who is speaking?"
     """
     rng = np.random.default_rng(zlib.crc32(b"people"))
+
+    def percent(scatter, n=None):
+        return np.round(100 * np.exp(np.clip(rng.normal(0, scatter, n), -2 * scatter, 2 * scatter))).astype(int)
+
     rows = []
-    for split, variants in _VARIANTS.items():
-        for variant in variants:
-            if variant in _PITCHLESS:
-                continue
-            n = PEOPLE[split]
-            octaves = THROATS * ((np.arange(n) + rng.uniform(0.3, 0.7, n)) / n - 0.5)       # one in each of n parts
-            rows += [{"person": f"{variant or 'plain'}-{i}", "voice": f"en-us+{variant}" if variant else "en-us",
-                      "throat": round(2**octave, 4), "own_pitch": int(rng.integers(*OWN_PITCH)), "split": split}
-                     for i, octave in enumerate(octaves)]
+    for split, n in PEOPLE.items():
+        for i in range(n):
+            throat, f0 = 2 ** rng.uniform(-THROATS / 2, THROATS / 2), np.exp(rng.uniform(*np.log(HEIGHTS)))
+            low, high = np.round(f0 / throat * np.array([0.83, 1.2])).astype(int)           # before it is played faster
+            formants = zip(range(1, 6), percent(0.06, 5), percent(0.3, 5), percent(0.25, 5), strict=True)
+            tone = zip((600, 1200, 2000, 3500), percent(0.35, 4) * (0.8, 0.65, 0.55, 0.5), strict=True)
+            breath = int(rng.integers(1, 6)) * int(rng.random() < 0.4)
+            larynx = [f"pitch {low} {high}", *("formant {} {} {} {}".format(*formant) for formant in formants),
+                      "tone " + " ".join(f"{hertz} {level:.0f}" for hertz, level in tone),
+                      f"breath 0 {' '.join([str(breath)] * 7)}", f"roughness {rng.integers(4)}",
+                      f"flutter {rng.integers(1, 6)}", f"voicing {percent(0.2)}", f"consonants {percent(0.25)} 100"]
+            rows.append({"person": f"{split}-{i:04d}", "split": split, "throat": round(throat, 4), "f0": round(f0, 1),
+                         "larynx": "\n".join(larynx)})
     return pd.DataFrame(rows)
 
 
@@ -474,16 +509,14 @@ def reader_sentences(n=6000, seed=0, n_jobs=1):
     return _make("reader-sentences", plan_reader_sentences(n, seed), n, seed, n_jobs, render_reading)
 
 
-def crowd(each=12, seed=0, n_jobs=1):
+def crowd(seed=0, n_jobs=1):
     """Corpus of the `people`, each of whom reads some sentences, now higher and now lower, quicker and slower.
 
-    Those of train read `texts_to_read` and training sentences of `prompts`, the others the sentences that `sentences`
-    has for them.
+    Those of train read four, of `texts_to_read` and training sentences of `prompts`; those of validation eight and
+    those of test twelve of the sentences that `sentences` has for them.
 
     Parameters
     ----------
-    each : int
-        Sentences of each of the 498 people.
     seed : int
         Another seed, other sentences, paces and moods of the same people.
     n_jobs : int
@@ -492,12 +525,13 @@ def crowd(each=12, seed=0, n_jobs=1):
     Returns
     -------
     audiolab.corpus.Corpus
-        Columns `text`, `group` (the person), `split`, `voice`, `throat`, `rate`, `pitch`, `pitch_range`; tables
+        Columns `text`, `group` (the person), `split`, `throat`, `larynx`, `rate`, `pitch`, `pitch_range`; tables
         ``words`` and ``phonemes`` with times. At 16 kHz.
 
     Taught in: notebooks/14_voice_cloning.ipynb, "Who is speaking?"
     """
-    return _make("crowd", plan_crowd(each, seed), each, seed, n_jobs, render_person)
+    plan = plan_crowd(seed=seed)
+    return _make("crowd", plan, len(plan), seed, n_jobs, render_person)
 
 
 def emotion(n=1200, seed=0, n_jobs=1):
@@ -607,19 +641,19 @@ def plan_reader_sentences(n=6000, seed=0):
     return plan.assign(text=texts)
 
 
-def plan_crowd(each=12, seed=0):
-    """Plan of `crowd`, a row for each clip; see `audiolab.corpus.make`."""
+def plan_crowd(each=None, seed=0):
+    """Plan of `crowd`, a row for each clip, or with so many of each person; see `audiolab.corpus.make`."""
     rng = np.random.default_rng([seed, zlib.crc32(b"crowd")])
-    crowd = people().loc[people().index.repeat(each)].reset_index(drop=True)
+    crowd = people()
+    crowd = crowd.loc[crowd.index.repeat(each or crowd.split.map(EACH))].reset_index(drop=True)
     n, shares = len(crowd), shared_prompts()
     shares["train"] = [*texts_to_read(), *shares["train"]]
     texts = [corpus.deal(rng, shares[split], len(part)) for split, part in crowd.groupby("split", sort=False)]
-    pitch = crowd.own_pitch + rng.uniform(-MOOD, MOOD, n) - PER_OCTAVE * np.log2(crowd.throat)
     return pd.DataFrame({
         "path": [f"{person}/{i:05d}.flac" for i, person in enumerate(crowd.person)],
-        "text": np.concatenate(texts), "group": crowd.person, "split": crowd.split, "voice": crowd.voice,
-        "throat": crowd.throat, "rate": (rng.integers(140, 211, n) / crowd.throat).round().astype(int),
-        "pitch": pitch.round().astype(int), "pitch_range": rng.integers(30, 71, n)})
+        "text": np.concatenate(texts), "group": crowd.person, "split": crowd.split, "throat": crowd.throat,
+        "larynx": crowd.larynx, "rate": (rng.integers(140, 211, n) / crowd.throat).round().astype(int),
+        "pitch": rng.integers(50 - MOOD, 50 + MOOD, n, endpoint=True), "pitch_range": rng.integers(30, 71, n)})
 
 
 def plan_emotion(n=1200, seed=0):
@@ -662,22 +696,23 @@ def render_reading(row):
 
 
 def render_person(row):
-    """Speak one row of `plan_crowd`: the variant, played as many times too fast as the throat is shorter.
+    """Speak one row of `plan_crowd`: the larynx, played as many times too fast as the throat is shorter.
 
     That moves the formants up, and with them pitch and pace, which were set so much lower.
 
     Parameters
     ----------
     row : dict
-        With `text`, `voice`, `throat`, and `rate`, `pitch` and `pitch_range` of what is played too fast.
+        With `text`, `larynx`, `throat`, and `rate`, `pitch` and `pitch_range` of what is played too fast.
 
     Returns
     -------
     audiolab.corpus.Clip
         At 16 kHz, with the tables ``words`` and ``phonemes``.
     """
-    y, sr, *tables = say_with_times(row["text"], row["voice"], row["rate"], row["pitch"], row["pitch_range"])
-    y = 0.8 * preprocess.resample(y, round(row["throat"] * sr), CROWD_SR)      # room for peaks between old samples
+    y, sr, *tables = say_with_times(row["text"], READER, row["rate"], row["pitch"], row["pitch_range"], row["larynx"])
+    y = preprocess.resample(y, round(row["throat"] * sr), CROWD_SR)
+    y *= min(CROWD_LEVEL / np.sqrt(np.mean(y**2)), 0.95 / np.abs(y).max())      # all equally loud
     words, phonemes = ([entry | {at: round(entry[at] / row["throat"], 6) for at in ("onset", "offset")}
                         for entry in table] for table in tables)
     return corpus.Clip(y, CROWD_SR, {"words": words, "phonemes": phonemes})

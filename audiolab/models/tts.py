@@ -253,7 +253,7 @@ class FastSpeech(nn.Module):
         for block in self.encoder:
             h = block(h, real)
         if self.of_voice:
-            h = h + self.of_voice(voice)[:, None]
+            h = h + self.of_voice(voice * voice.shape[1] ** 0.5)[:, None]      # as large as what else comes in: about 1
         h = h * real
         return h, torch.stack([predictor(h, real) for predictor in self.predictors], dim=2)
 

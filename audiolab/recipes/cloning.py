@@ -8,16 +8,20 @@ import functools
 
 import numpy as np
 import torch
+from torch.nn.functional import normalize
 
-from .. import features, metrics, models, preprocess, pronounce, vocode
+from .. import augment, features, metrics, models, paths, preprocess, pronounce, training, vocode
 from ..corpora import speech
 from ..models import speaker, tts
 from . import speaking, voices
 from .naming import only_test
-from .writing import Transcription, begun, fitted, kept
+from .writing import Transcription, begun, fitted, kept, known_by
 
 ENCODER, JUDGE = "voices-ge2e-crowd", "voices-judge-crowd"
 PITCH = dict(fmin=60, fmax=500, hop_length=vocode.SIZES["hop_length"], voicing=0.5)     # of men, women and children
+LISTENER = dict(epochs=16, lr=3e-3, batch_size=24, clip=3.0, weight_decay=0.01)
+BESIDE = dict(epochs=6, lr=5e-4, clip=1.0, weight_decay=0.01, batch_size=16)    # options of `training.fit`
+WEIGHT = 2.0                    # of what the listener says, beside the distance of pictures
 EACH = 3                        # sentences in the voice of each test person
 DIGITS = (3, 6)                 # in a string, fewest and most
 
@@ -29,7 +33,7 @@ def crowd(n_jobs=1):
 
 def crowd_test(n_jobs=1):
     """Those of them who are for the test."""
-    return only_test("speech-crowd-n12-s0-test", speech.plan_crowd, speech.render_person, n_jobs)
+    return only_test("speech-crowd-s0-test", speech.plan_crowd, speech.render_person, n_jobs)
 
 
 RECIPES = {
@@ -58,6 +62,11 @@ def lessons(corpus, split, n_jobs=1):
 
     So the network learns what an embedding is worth, and not to look for more in it than a few seconds can tell.
 
+    Returns
+    -------
+    dict of str to tuple
+        Of each clip, by its path, what `FastSpeech.batch` takes.
+
     Taught in: notebooks/14_voice_cloning.ipynb, "Can one network speak in many voices?"
     """
     people = voices.pictures(corpus, split, n_jobs)
@@ -65,8 +74,59 @@ def lessons(corpus, split, n_jobs=1):
     own = voices.known(functools.partial(speaker.voice_of, encoder), voices.references(people))
     others = [np.roll(one, -1, axis=0) for one in own.values()]                 # what begins with the next clip
     voice = dict(zip(corpus.split(split).table.path, np.concatenate(others), strict=True))
-    return [(units, (*told, torch.from_numpy(voice[path])))
-            for path, (units, told) in speaking.by_path(corpus, split, drawn, n_jobs).items()]
+    return {path: (units, (*told, torch.from_numpy(voice[path])))
+            for path, (units, told) in speaking.by_path(corpus, split, drawn, n_jobs).items()}
+
+
+# ---------------------------------------------------------------------------------------- a listener beside it
+
+
+def cuts(pool, x, y, generator):
+    """Stretches of the pictures of some voices, with parts left out; as `voices.met`, and always as they were recorded.
+
+    Taught in: notebooks/14_voice_cloning.ipynb, "Can one network speak in many voices?"
+    """
+    found = [cut(pool[voice][i], generator) for voice in x.tolist()
+             for i in torch.randperm(len(pool[voice]), generator=generator)[: voices.UTTERANCES].tolist()]
+    found = augment.spec_augment(torch.stack(found), n_freq_masks=2, freq_width=12, n_time_masks=2, time_width=30,
+                                 warp=0, generator=generator)
+    return found.to(x.device), x.repeat_interleave(voices.UTTERANCES)
+
+
+def cut(picture, generator=None):
+    """A stretch of `speaker.WINDOW` frames of a picture [frames, n_mels], at random: [1, n_mels, WINDOW]."""
+    picture = picture.repeat(-(-speaker.WINDOW // len(picture)), 1)
+    start = int(torch.randint(len(picture) - speaker.WINDOW + 1, (), generator=generator))
+    return picture[start : start + speaker.WINDOW].T[None]
+
+
+def listener(pool, progress=True):
+    """A network that learns to hear, in the pictures of each person, whose voice it is.
+
+    Taught in: notebooks/14_voice_cloning.ipynb, "Can one network speak in many voices?"
+    """
+    torch.manual_seed(0)
+    hears, at = models.SpeakerEncoder(n_mels=pool[0][0].shape[1]), torch.arange(len(pool))
+    training.fit(hears, (at, at), loss=hears.loss, augment=functools.partial(cuts, pool), progress=progress, **LISTENER)
+    return hears.eval().requires_grad_(False)
+
+
+def beside(hears, model, output, y):
+    """The loss of `FastSpeech`, and how far what a listener hears is from the voice that it should be.
+
+    Taught in: notebooks/14_voice_cloning.ipynb, "Can one network speak in many voices?"
+    """
+    *told, voice = y
+    pictures, lengths, _ = output
+    heard = hears(torch.stack([cut(picture[:n]) for picture, n in zip(pictures, lengths.tolist(), strict=True)]))
+    return model.loss(output, told) + WEIGHT * (1 - (heard * voice).sum(dim=1).mean())
+
+
+def with_voices(model, items):
+    """As `FastSpeech.batch`, and for each clip the voice as a listener has it, to be loss's last member."""
+    clips, heard = zip(*items, strict=True)
+    x, y = model.batch(list(clips))
+    return x, (*y, torch.stack(heard))
 
 
 # ---------------------------------------------------------------------------------------- how it is judged
@@ -114,6 +174,24 @@ def nearest(found, people):
     return [list(people)[i] for i in (found @ means.T).argmax(axis=1)]
 
 
+def found_again(people):
+    """Of the clips of some people the share that is nearest to their own person, known from the other clips.
+
+    Parameters
+    ----------
+    people : dict of str to np.ndarray, shape [clips, dim]
+
+    Returns
+    -------
+    float
+
+    Taught in: notebooks/14_voice_cloning.ipynb, "Can it speak in a voice it never heard?"
+    """
+    right = [nearest(clips[[k]], people | {name: np.delete(clips, k, axis=0)})[0] == name
+             for name, clips in people.items() for k in range(len(clips))]
+    return float(np.mean(right))
+
+
 def measured(model, corpus, sound=vocode.sound, n_jobs=1):
     """What clones are worth: whose voice the judge hears in them, and what listeners understand.
 
@@ -131,8 +209,9 @@ def measured(model, corpus, sound=vocode.sound, n_jobs=1):
     -------
     dict of str to float
         `clips`, sentences that were spoken, `EACH` in the voice of each person; `right`, those which the judge takes
-        for the target rather than for any other test person, and `nearest`, their share; `nearest_people`, that share
-        of the people's own clips, each held against the means of all; `cosine`, of a clone to its target's mean; `per`,
+        for the target rather than for any other test person, and `nearest`, their share; `nearest_together`, that share
+        of the people, when the judge hears all `EACH` clones of one; `nearest_people`, what `found_again` says
+        of the people's own clips; `cosine`, of a clone to its target's mean; `per`,
         the phoneme error rate of the clones, and `per_people`, that of the people themselves; `wer`, word errors of the
         recogniser of chapter 04 in strings of digits.
 
@@ -148,7 +227,7 @@ def measured(model, corpus, sound=vocode.sound, n_jobs=1):
     found = np.stack([judged(judge, y) for y in sounds])
     own = {person: one.mean(axis=0) for person, one in people.items()}
     right = np.array(nearest(found, people)) == who
-    ceiling = [name == person for person, one in people.items() for name in nearest(one, people)]
+    together = np.array(nearest(found.reshape(len(voice), EACH, -1).mean(axis=1), people)) == list(voice)
     genuine = [test[i] for i in range(0, len(test), len(test) // len(who))]
     strings = [" ".join(rng.choice(speech.DIGITS, rng.integers(*DIGITS, endpoint=True))) for _ in voice]
     counted = [sound(tts.synthesise(model, text, voice=voice[person]))
@@ -159,7 +238,8 @@ def measured(model, corpus, sound=vocode.sound, n_jobs=1):
         return metrics.wer(truth, speaking.named(sounds))
 
     return {"clips": len(who), "right": int(right.sum()), "nearest": float(right.mean()),
-            "nearest_people": float(np.mean(ceiling)),
+            "nearest_together": float(together.mean()),
+            "nearest_people": found_again(people),
             "cosine": float(np.mean([speaker.score(y, own[person]) for y, person in zip(found, who, strict=True)])),
             "per": errors(said, sounds),
             "per_people": errors([row["text"] for *_, row in genuine],
@@ -173,14 +253,31 @@ def measured(model, corpus, sound=vocode.sound, n_jobs=1):
 def train(name, recipe, n_jobs, progress):
     """As `audiolab.recipes.train`."""
     corpus = recipe.corpora[0](n_jobs=n_jobs)
-    clips, validation = (lessons(corpus, split, n_jobs) for split in ("train", "validation"))
+    learnt = lessons(corpus, "train", n_jobs)
+    clips, validation = list(learnt.values()), list(lessons(corpus, "validation", n_jobs).values())
+    lengths = [len(told[0]) for _, told in clips]
     model = begun(recipe).scaled(clips)
-    history = fitted(name, recipe, model, clips, validation, progress, [len(told[0]) for _, told in clips])
+    history = fitted(name, recipe, model, clips, validation, progress, lengths)
+    alone, people = measured(model, corpus, n_jobs=n_jobs), {}
+    for path, (_, told) in learnt.items():
+        people.setdefault(path.split("/")[0], []).append(told[0])
+    hears = listener(list(people.values()), progress)
+    with torch.inference_mode():
+        own = {person: normalize(hears(torch.stack([cut(one) for one in some])).mean(dim=0), dim=0).clone()
+               for person, some in people.items()}
+    heard = [own[path.split("/")[0]] for path in learnt]
+    second = training.fit(
+        model, list(zip(clips, heard, strict=True)), loss=functools.partial(beside, hears, model),
+        collate=functools.partial(with_voices, model), lengths=lengths, progress=progress,
+        resume=paths.data("runs", name, f"{known_by(recipe)}-beside.pt"), **BESIDE)
     models.checkpoints.halve(model.cpu())
-    found = {"test": measured(model, corpus, n_jobs=n_jobs),
+    found = {"alone": alone, "test": measured(model, corpus, n_jobs=n_jobs),
              "vocoder": measured(model, corpus, models.load("vocoder-istft-english")[0].sound, n_jobs)}
     return kept(name, recipe, model, history, [corpus], {
-        "feature": "vocode.picture", "units": [*tts.SYMBOLS], "encoder": ENCODER, "judge": JUDGE, "metrics": found})
+        "feature": "vocode.picture", "units": [*tts.SYMBOLS], "encoder": ENCODER, "judge": JUDGE,
+        "listener": LISTENER, "beside": BESIDE | {"weight": WEIGHT},
+        "steps": history.rows[-1]["step"] + second.rows[-1]["step"],
+        "seconds": round(history.seconds + second.seconds), "metrics": found})
 
 
 def evaluate(name, recipe, n_jobs):

@@ -453,7 +453,7 @@ def test_a_voice_in_noise_is_seen_denoised_with_its_words_and_how_late_it_is(lab
     expect(says).to_have_text(re.compile("^Stopped. Heard "))
     figures = json.loads(page.run(report))
     delays = figures["delays"]
-    assert figures["received"] >= 200 and figures["lost"] == 0
+    assert figures["received"] >= 190 and figures["lost"] == 0      # blocks of 50 ms: from 9.5 s on it says 10 s
     assert delays["filling"]["p50"] == pytest.approx(50, abs=0.01) and 0 < delays["computing"]["p50"] < 50
     assert 50 < median <= worst <= delays["picture"]["worst"] + 1 and delays["picture"]["p50"] <= worst
     assert delays["sound"]["p50"] > 100                             # the jitter buffer alone
