@@ -103,6 +103,7 @@ def render_fake(row):
         reference = speech.render_person(row | {"text": row["_reference"]})
         voice = speaker.voice_of(_loaded(cloning.ENCODER), speaker.spoken(reference.y, reference.sr))
         picture = tts.synthesise(_loaded("clones-fastspeech-crowd"), row["text"], voice=voice)
+        picture = tts.coloured(picture, tts.colour(vocode.picture(reference.y)))
     y = sound(picture)
     return Clip(y / max(1, np.abs(y).max()), vocode.SR)         # new phases may add up higher
 
