@@ -19,6 +19,7 @@ from torch.nn.functional import l1_loss, mse_loss, normalize
 from .. import pronounce, vocode
 from ..corpora.speech import PHONEMES
 from ..features import hz_to_mel, mel_to_hz
+from ..features.mel import SILENCE
 from ..vocode import SIZES, SR
 from .asr import Block, mask
 
@@ -423,7 +424,8 @@ def coloured(picture, wanted):
     Taught in: notebooks/14_voice_cloning.ipynb, "Can it speak in a voice it never heard?"
     """
     (mean, std), (to_mean, to_std) = colour(picture)[..., None], wanted[..., None]
-    return ((picture - mean) * (to_std / np.maximum(std, 1e-3)) + to_mean).astype(np.float32)
+    stretch = np.clip(to_std / np.maximum(std, 1e-3), 0.5, 2)         # of what hardly moves nothing is known
+    return np.maximum((picture - mean) * stretch + to_mean, SILENCE).astype(np.float32)
 
 
 def admit(model, voice, *controls):
