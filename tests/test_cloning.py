@@ -5,14 +5,11 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 
 from audiolab import corpus, models, paths, vocode
 from audiolab.corpora import speech
-from audiolab.models import speaker
+from audiolab.models import speaker, tts
 from audiolab.recipes import RECIPES, cloning, voices
-
-SMALL = dict(dim=32, encoder=1, decoder=2, voice=128)
 
 
 @pytest.fixture(scope="module")
@@ -61,90 +58,105 @@ def test_judge_and_encoder_have_little_in_common():
 
 
 def test_a_lesson_tells_the_voice_as_other_clips_have_it(few):
-    found = cloning.lessons(few, "train")
-    table, encoder = few.split("train").table, models.load(cloning.ENCODER)[0]
-    assert list(found) == list(table.path)
-    heard = voices.references(voices.pictures(few, "train"))
-    for person, rows in table.groupby("group"):
-        for i, path in enumerate(rows.path):
-            units, (picture, durations, prosody, voice) = found[path]
-            assert len(units) == len(durations) == len(prosody) and durations.sum() == len(picture)
-            assert np.allclose(voice, speaker.voice_of(encoder, heard[person][(i + 1) % 4]), atol=1e-5)
-
-
-def test_cuts_are_of_one_length_and_of_their_voice():
-    pool = [[torch.rand(n, 6) + 10 * voice for n in (90, 170, 200, 300)] for voice in range(5)]
-    short = cloning.cut(torch.arange(9.0)[:, None].expand(9, 6))
-    assert short.shape == (1, 6, speaker.WINDOW) and (short[0].diff(dim=1) % 9 == 1).all()      # again and again
-    x = torch.tensor([3, 1])
-    first, again, other = (cloning.cuts(pool, x, x, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
-    pictures, who = first
-    assert pictures.shape == (2 * voices.UTTERANCES, 1, 6, speaker.WINDOW)
-    assert who.tolist() == [3] * voices.UTTERANCES + [1] * voices.UTTERANCES
-    assert torch.equal(pictures, again[0]) and not torch.equal(pictures, other[0])
-    assert ((pictures - 10 * who[:, None, None, None]).abs() <= 1).all()
-
-
-def test_what_the_listener_hears_is_added_to_the_loss():
-    torch.manual_seed(0)
-    model = models.FastSpeech(**SMALL)
-    clips = [(torch.arange(1, 5), (torch.randn(8, 80) - 5, torch.tensor([1, 3, 2, 2]), torch.rand(4, 2) + 4,
-                                   torch.nn.functional.normalize(torch.randn(128), dim=0))) for _ in range(2)]
-    wanted = torch.nn.functional.normalize(torch.tensor([[1.0, 0, 0], [1, 1, 0]]), dim=1)
-    x, y = cloning.with_voices(model.scaled(clips).eval(), list(zip(clips, wanted, strict=True)))
-    assert torch.equal(y[-1], wanted) and all(torch.equal(a, b) for a, b in zip(x, model.batch(clips)[0], strict=True))
-    output, heard = model(x), torch.tensor([[1.0, 0, 0]]).repeat(2, 1)
-    found = cloning.beside(lambda pictures: heard, model, output, y)
-    more = (found - model.loss(output, y[:-1])).item()
-    assert more == pytest.approx(cloning.WEIGHT * (1 - (1 + 0.5**0.5) / 2), abs=1e-4)
-    hears = models.SpeakerEncoder(80, dim=16, blocks=1, out=3).eval().requires_grad_(False)
-    cloning.beside(hears, model, output, y).backward()          # what it hears reaches the network that draws
-    assert model.of_voice.weight.grad.abs().sum() > 0 and all(p.grad is None for p in hears.parameters())
+    found, rows = cloning.lessons(few, "train"), few.split("train").table
+    encoder, heard = models.load(cloning.ENCODER)[0], voices.references(voices.pictures(few, "train"))
+    assert len(found) == len(rows) == 8
+    for i, (units, (picture, durations, prosody, voice)) in enumerate(found):
+        assert len(units) == len(durations) == len(prosody) and durations.sum() == len(picture)
+        following = heard[rows.group.iloc[i]][(i + 1) % 4]      # a recording that begins with the next clip
+        assert np.allclose(voice, speaker.voice_of(encoder, following), atol=1e-5)
 
 
 # ---- how it is judged -----------------------------------------------------------------------------------
 
 
-def test_gallery_and_targets_know_the_test_people_alone(few):
-    test = list(dict.fromkeys(few.split("test").table.group))
+def test_clones_are_made_from_other_clips_than_they_are_held_against(few):
+    test = few.split("test")
     gallery, targets = cloning.gallery(few), cloning.targets(few)
-    assert list(gallery) == list(targets) == test
-    assert {one.shape[0] for one in gallery.values()} == {4} and {one.shape for one in targets.values()} == {(128,)}
-    y, sr, row = few.split("test")[0]
-    heard = cloning.judged(models.load(cloning.JUDGE)[0], y, sr)
-    assert speaker.score(heard, gallery[row["group"]][0]) == pytest.approx(1, abs=1e-3)
+    assert list(gallery) == list(targets) == list(test.table.group.unique())
+    assert {one.shape[0] for one in gallery.values()} == {4 - cloning.HEARD}
+    person = test.table.group.iloc[0]
+    first, second, third, _ = (test[i][0] for i in range(4))
+    judge, encoder = (models.load(name)[0] for name in (cloning.JUDGE, cloning.ENCODER))
+    assert np.allclose(cloning.judged(judge, third), gallery[person][0], atol=1e-3)
+    y = np.concatenate([first, second])
+    assert np.allclose(targets[person][0], speaker.voice_of(encoder, speaker.spoken(y, 16000)), atol=1e-4)
+    assert np.allclose(targets[person][1], tts.colour(vocode.picture(y)), atol=1e-4)
 
 
-def test_what_a_person_said_counts_as_a_perfect_clone(few, monkeypatch):
-    """In the place of clones: the person's own clips, and digits by a voice that the recogniser knows."""
-    own = {person: iter([few[i][0] for i in rows.index]) for person, rows in few.table.groupby("group")}
-    names = {tuple(voice): person for person, voice in cloning.targets(few).items()}
-    asked = []
+@pytest.mark.parametrize("plain", [False, True])
+def test_what_the_people_say_themselves_counts_as_perfect_clones(few, monkeypatch, plain):
+    """What stands in for a picture is whose it is; what stands in for its sound, that person's own clip."""
+    test, told = few.split("test"), cloning.targets(few)
+    name_of = {tuple(voice): person for person, (voice, _) in told.items()}
+    own = {person: [test[i][0] for i, who in enumerate(test.table.group) if who == person] for person in told}
+    asked, coloured, digits = [], [], []
 
     def synthesise(model, text, voice):
-        asked.append((text, names[tuple(voice)]))
-        digits = set(text.split()) <= set(speech.DIGITS)
-        return speech.render_person({"text": text, "voice": "en-us"}) if digits else next(own[names[tuple(voice)]])
+        asked.append((text, name_of[tuple(voice)]))
+        return asked[-1][1]
 
-    monkeypatch.setattr(cloning.tts, "synthesise", synthesise)
-    monkeypatch.setattr(cloning.speaking, "understood", lambda sounds, texts: {"wer": float(len(texts))})
-    monkeypatch.setattr(speech, "render_person", lambda row: np.zeros(16000, np.float32))
-    found = cloning.measured(None, few, sound=lambda y: y)
-    assert found["clips"] == found["right"] == 6 and found["nearest"] == found["nearest_together"] == 1
-    assert found["cosine"] > 0.8 and found["wer"] == 2 and 0 <= found["per_people"] < 0.5
-    assert [who for _, who in asked[:6]] == sorted([*names.values()] * 3, key=list(names.values()).index)
+    def given(picture, colour):
+        coloured.append(np.array_equal(colour, told[picture][1]))
+        return picture
+
+    def understood(sounds, texts):
+        digits.extend(texts)
+        return {"wer": len(sounds) / len(texts)}
+
+    monkeypatch.setattr(tts, "synthesise", synthesise)
+    monkeypatch.setattr(tts, "coloured", given)
+    monkeypatch.setattr(cloning.speaking, "understood", understood)
+    found = cloning.measured(None, few, sound=lambda person: own[person][3], plain=plain)
+    assert found["clips"] == found["right"] == 6 and found["nearest"] == found["nearest_together"] == found["wer"] == 1
+    assert found["nearest_people"] == 1 and found["cosine"] > 0.8 and 0 <= found["per_people"] < 0.3 < found["per"]
+    assert [who for _, who in asked] == [*np.repeat([*told], 3), *told] and [text for text, _ in asked[6:]] == digits
+    assert all(3 <= len(text.split()) <= 6 for text in digits) and coloured == ([] if plain else [True] * 8)
+
+
+def test_a_stranger_in_the_place_of_a_clone_is_no_hit(few, monkeypatch):
+    test, told = few.split("test"), cloning.targets(few)
+    wrong = dict(zip(told, reversed(told), strict=True))
+    own = {person: test[i][0] for i, person in enumerate(test.table.group)}
+    name_of = {tuple(voice): person for person, (voice, _) in told.items()}
+    monkeypatch.setattr(tts, "synthesise", lambda model, text, voice: own[wrong[name_of[tuple(voice)]]])
+    monkeypatch.setattr(cloning.speaking, "understood", lambda *_: {"wer": 0.0})
+    found = cloning.measured(None, few, sound=lambda y: y, plain=True)
+    assert found["right"] == found["nearest"] == found["nearest_together"] == 0
+
+
+# ---- the colour of a voice ------------------------------------------------------------------------------
+
+
+def test_a_picture_takes_the_colour_that_it_is_told():
+    rng = np.random.default_rng(0)
+    level = np.where(np.arange(200) % 20 < 4, -6, 0)            # a fifth of it is silent
+    one, other = ((rng.normal(m, s, (80, 1)) + rng.normal(0, 1, (80, 200)) + level).astype(np.float32)
+                  for m, s in ((2, 1), (1, 2)))
+    wanted = tts.colour(other)
+    found = tts.coloured(one, wanted)
+    assert wanted.shape == (2, 80) and found.shape == one.shape and found.dtype == np.float32
+    assert np.abs(tts.colour(found) - wanted).max() < 0.3 < np.abs(tts.colour(one) - wanted).max()
+    assert np.allclose(tts.coloured(one, tts.colour(one)), one, atol=1e-3)
+    assert tts.coloured(one, wanted - 30).min() == pytest.approx(tts.SILENCE)
+    still = np.repeat(one[:, :1], 200, axis=1)
+    still[:, :40] -= 6
+    assert np.isfinite(tts.coloured(still, wanted)).all()
+    with pytest.raises(ValueError, match="not of 9 frames"):
+        tts.colour(one[:, :9])
+
+
+# ---- the recipe -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_the_recipe_makes_weights_and_a_card_that_are_measured_again(few, monkeypatch):
-    monkeypatch.setattr(cloning, "LISTENER", cloning.LISTENER | {"epochs": 1})
-    monkeypatch.setattr(cloning, "BESIDE", cloning.BESIDE | {"epochs": 1})
+def test_the_recipe_makes_weights_and_a_card_that_are_measured_again(few):
     name, whole = "clones-fastspeech-few", RECIPES["clones-fastspeech-crowd"]
     recipe = dataclasses.replace(whole, corpora=(lambda n_jobs: few,), test=lambda n_jobs: few, epochs=1)
     card = cloning.train(name, recipe, 1, False)
     found = card["metrics"]
-    assert set(found) == {"alone", "test", "vocoder"} and {one["clips"] for one in found.values()} == {6}
-    assert found["alone"].keys() == found["test"].keys() and card["steps"] == 2
+    assert set(found) == {"test", "plain", "vocoder"} and {one["clips"] for one in found.values()} == {6}
+    assert found["plain"].keys() == found["test"].keys() and card["steps"] == 1
     assert cloning.evaluate(name, recipe, 1) == pytest.approx(found["test"], nan_ok=True)
     model, _ = models.load(name)
     assert vocode.sound(models.synthesise(model, "Yes.", voice=np.ones(128))).ndim == 1
