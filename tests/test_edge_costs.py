@@ -87,6 +87,15 @@ def test_parameters_equal_those_of_torchinfo(kind):
         assert found.layers.parameters.sum() == found.parameters
 
 
+@pytest.mark.filterwarnings("ignore:TF32")
+def test_the_layer_for_a_voice_is_counted_too():
+    one, x = CASES["FastSpeech"][0]().eval(), CASES["FastSpeech"][1]
+    many, told = models.FastSpeech(voice=8).eval(), (*x, torch.zeros(1, 8))
+    found = count(many, told)
+    assert found.macs == pytorchs_own(many, told) == count(one, x).macs + 8 * many.of_voice.out_features
+    assert found.parameters == models.size(many) == models.size(one) + 9 * many.of_voice.out_features
+
+
 @pytest.mark.parametrize("kind", ["CNN", "DSCNN", "WaveCNN", "UNet"])
 def test_multiplications_equal_those_of_torchinfo_less_what_it_counts_besides(kind):
     """torchinfo counts biases and BatchNorm, and takes a transposed convolution by its output."""

@@ -1,5 +1,7 @@
 """A voice is known again, from enough speech of one person; errors are counted as others count them."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -274,13 +276,21 @@ def test_a_recording_agrees_as_far_as_its_ends_do(untrained):
     assert len(found) == 6 and found[5] == pytest.approx(float(first @ last), abs=1e-5)
 
 
-def test_people_who_agree_least_are_refused(untrained, monkeypatch):
+def test_those_who_agree_least_are_refused(untrained, monkeypatch):
     rng = np.random.default_rng(1)
     people = {name: [rng.normal(-5, 2, (40, 300)).astype(np.float32) for _ in range(10)] for name in "abc"}
+    monkeypatch.setattr(voices, "elsewhere", lambda x, generator: x)
     monkeypatch.setattr(voices, "REFUSED", 0.1)
     monkeypatch.setattr(voices, "DRAWS", 1)
-    before = untrained.agreement.clone()
+    untrained = copy.deepcopy(untrained)
     untrained.agreement.fill_(voices.least_agreement(untrained, people))
     shares = voices.refused(untrained, people)
-    untrained.agreement.copy_(before)
     assert shares["one"] == pytest.approx(0.1) and 0 <= shares["two"] <= 1
+
+
+def test_from_elsewhere_people_agree_less_and_by_chance_alone(untrained):
+    rng = np.random.default_rng(2)
+    people = {name: [rng.normal(-5, 2, (40, 300)).astype(np.float32) for _ in range(10)] for name in "ab"}
+    first, again, other = (voices.agreements(untrained, people, torch.Generator().manual_seed(k)) for k in (0, 0, 1))
+    assert np.array_equal(first, again) and not np.allclose(first, other)
+    assert first.mean() < voices.agreements(untrained, people).mean()

@@ -1251,6 +1251,18 @@ def not_the_owner(t):
           "Whose consent is it, and who is heard?", y=_person(t.rng, 4, 3))
 
 
+@clone.edges
+def in_doubt_shut(t):
+    broken = _person(t.rng, 0, 3)
+    broken[20_000] = np.nan
+    _gate(t, "a recording with a NaN in it", _wished(t.rng), "nobody knows what is in it.",
+          "What does `np.abs(y).max() <= 0.001` say if one sample is NaN?", y=broken)
+    _gate(t, "embeddings that are NaN", _wished(t.rng), "what is not a number is no permission.",
+          "Is NaN below 0.5? And is it 0.5 or more?", embed=lambda second: np.full(12, np.nan))
+    _gate(t, "a record whose voice is NaN", _wished(t.rng), "what is not a number is no permission.",
+          "Is NaN below 0.7? And is it 0.7 or more?", consent=_leave(t.rng, voice=np.full(12, np.nan)))
+
+
 @clone.properties
 def what_may_be_done_is_done(t):
     for seconds in (1, 2, 3.7):
@@ -1270,8 +1282,8 @@ def nothing_leaves_unmarked(t):
 
 
 def _gated(text, y, consent, purpose, today, embed, speak, mark, skip=(), over=lambda today, last: today > last,
-           quiet=lambda y: np.abs(y).max() <= 0.001, two=lambda E: (E @ E.T).min() < 0.5, unit=True, marked=True,
-           spoken_first=False):
+           quiet=lambda y: not 0.001 < np.abs(y).max() < np.inf, two=lambda E: not (E @ E.T).min() >= 0.5, unit=True,
+           marked=True, spoken_first=False, shut=True):
     """A gate with a mistake in it: what is not asked, or asked otherwise."""
     if spoken_first:
         speak(text, consent["voice"] if consent else np.zeros(12))
@@ -1288,7 +1300,8 @@ def _gated(text, y, consent, purpose, today, embed, speak, mark, skip=(), over=l
         raise ValueError("two people")
     voice = E.mean(axis=0)
     voice = voice / np.linalg.norm(voice) if unit else voice
-    if "owner" not in skip and voice @ consent["voice"] < 0.7:
+    near = voice @ consent["voice"]
+    if "owner" not in skip and (not near >= 0.7 if shut else near < 0.7):
         raise ValueError("somebody else")
     sound = speak(text, voice)
     return mark(sound) if marked else sound
@@ -1331,6 +1344,12 @@ def one_person_taken_for_granted(*wish):
                "taken.", ask="Whose consent is it, and who is heard?")
 def whoever_is_heard(*wish):
     return _gated(*wish, skip=("owner",))
+
+
+@clone.mistake("A cosine that is NaN gets through: it is not below the limit.",
+               ask="Is NaN below 0.7? And is it 0.7 or more?")
+def open_in_doubt(*wish):
+    return _gated(*wish, two=lambda E: (E @ E.T).min() < 0.5, shut=False)
 
 
 @clone.mistake("You speak first and ask later: what was made may be kept.",

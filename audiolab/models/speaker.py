@@ -36,8 +36,8 @@ class SpeakerEncoder(nn.Module):
     w, b : torch.nn.Parameter
         Scale and offset of the similarities in `ge2e_loss`; learnt.
     agreement : torch.Tensor
-        Cosine down to which the first and the last stretch of a recording are of one voice, as validation voices have
-        it.
+        Cosine down to which the first and the last stretch of a recording are of one voice: 95 % of validation voices
+        reach it even if another microphone takes the last.
 
     References
     ----------

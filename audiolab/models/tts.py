@@ -19,6 +19,7 @@ from torch.nn.functional import l1_loss, mse_loss, normalize
 from .. import pronounce, vocode
 from ..corpora.speech import PHONEMES
 from ..features import hz_to_mel, mel_to_hz
+from ..features.mel import SILENCE
 from ..vocode import SIZES, SR
 from .asr import Block, mask
 
@@ -28,6 +29,7 @@ FOREIGN = {"x": "k", "ɬ": "l", "r": "ɹ", "ɑ̃": "ɑː", "ɔ̃": "ɔː"}  # lo
 N_MELS = SIZES["n_mels"]
 HARMONIC = 40                   # channels, up to 1.7 kHz, in which harmonics can be told apart
 PAUSE = 0.25                    # seconds between two sentences
+PAUSES = 0.15                   # share of a sentence's frames that do not sound, and have no colour
 CONTROLS = {"speed": (0.25, 4.0), "pitch": (-24.0, 24.0), "pitch_range": (0.0, 3.0)}     # what `synthesise` takes
 
 
@@ -374,6 +376,56 @@ def drawn(model, phonemes, speed=1.0, pitch=0.0, pitch_range=1.0, voice=None):
         durations = model.frames(forecasts, sizes, speed)
         picture, _ = model.decode(h, durations, torch.stack([height, energy], dim=2))
     return picture[0].T.cpu().numpy(), durations[0].cpu().numpy()
+
+
+def colour(picture):
+    """The colour of a voice: mean and standard deviation of each mel channel, over the frames that sound.
+
+    The means are known as the long-term average spectrum. `SpeakerEncoder` is taught not to hear it, for microphones
+    have one as well.
+
+    Parameters
+    ----------
+    picture : np.ndarray, shape [n_mels, frames]
+        As of `audiolab.vocode.picture`; some seconds of speech.
+
+    Returns
+    -------
+    np.ndarray, shape [2, n_mels]
+
+    Raises
+    ------
+    ValueError
+        If there are less than ten frames.
+
+    Taught in: notebooks/14_voice_cloning.ipynb, "Can it speak in a voice it never heard?"
+    """
+    if picture.shape[1] < 10:
+        raise ValueError(f"A colour is that of some seconds of speech, not of {picture.shape[1]} frames.")
+    level = picture.mean(axis=0)
+    sounding = picture[:, level > np.quantile(level, PAUSES)]
+    return np.stack([sounding.mean(axis=1), sounding.std(axis=1)])
+
+
+def coloured(picture, wanted):
+    """A picture in another colour: each mel channel moved and stretched, until `colour` finds there what is wanted.
+
+    Parameters
+    ----------
+    picture : np.ndarray, shape [n_mels, frames]
+        As `synthesise` returns it.
+    wanted : np.ndarray, shape [2, n_mels]
+        As `colour` returns it.
+
+    Returns
+    -------
+    np.ndarray, shape [n_mels, frames], float32
+
+    Taught in: notebooks/14_voice_cloning.ipynb, "Can it speak in a voice it never heard?"
+    """
+    (mean, std), (to_mean, to_std) = colour(picture)[..., None], wanted[..., None]
+    stretch = np.clip(to_std / np.maximum(std, 1e-3), 0.5, 2)         # of what hardly moves nothing is known
+    return np.maximum((picture - mean) * stretch + to_mean, SILENCE).astype(np.float32)
 
 
 def admit(model, voice, *controls):

@@ -23,6 +23,7 @@ from .naming import machine, only_test
 KINDS = {"train": ("genuine", "genuine", "copy", "clone"), "validation": ("genuine", "genuine", "copy", "clone"),
          "test": ("genuine", "genuine", "copy", "clone", "copy istft", "clone istft")}      # clips of each person
 TAUGHT = 396                    # people of train who are taken
+ROUNDS = (1, 2, 4, 8, 16, 32, 64)       # of Griffin-Lim, so that no sound of its own goes along with what is false
 ALARMS = 0.05                   # share of genuine recordings that may be called false
 
 
@@ -67,7 +68,9 @@ def plan_fakes(seed=2):
     number = plan.groupby("group").cumcount()
     kinds = [KINDS[split][i] if i < len(KINDS[split]) else "" for split, i in zip(plan.split, number, strict=True)]
     following = plan.groupby("group").text.transform(lambda texts: np.roll(texts, -1) + " " + np.roll(texts, -2))
-    return plan.assign(label=kinds, _reference=following)[np.array(kinds) != ""].reset_index(drop=True)
+    rounds = np.random.default_rng(seed).choice(ROUNDS, len(plan))
+    plan = plan.assign(label=kinds, rounds=np.where(plan.split == "test", 32, rounds), _reference=following)
+    return plan[np.array(kinds) != ""].reset_index(drop=True)
 
 
 def fakes(n_jobs=1):
@@ -96,13 +99,14 @@ def render_fake(row):
     kind, _, other = row["label"].partition(" ")
     if kind == "genuine":
         return Clip(speech.render_person(row).y, vocode.SR)
-    sound = _loaded("vocoder-istft-english").sound if other else vocode.sound
+    sound = _loaded("vocoder-istft-english").sound if other else functools.partial(vocode.sound, n_iter=row["rounds"])
     if kind == "copy":
         picture = vocode.picture(speech.render_person(row).y)
     else:
         reference = speech.render_person(row | {"text": row["_reference"]})
         voice = speaker.voice_of(_loaded(cloning.ENCODER), speaker.spoken(reference.y, reference.sr))
         picture = tts.synthesise(_loaded("clones-fastspeech-crowd"), row["text"], voice=voice)
+        picture = tts.coloured(picture, tts.colour(vocode.picture(reference.y)))
     y = sound(picture)
     return Clip(y / max(1, np.abs(y).max()), vocode.SR)         # new phases may add up higher
 

@@ -418,7 +418,7 @@ def always_found(y, sr, key, g):
 
 
 def gate(text, y, consent, purpose, today, embed, speak, mark, without=(), expired=None, complete=None, alike=None,
-         silent=None, low=0.5, rate=16_000):
+         silent=None, low=0.5, rate=16_000, shut=True):
     """A gate of a list of doubts, some of them left out or another."""
     def unit(v):
         return v / np.linalg.norm(v)
@@ -429,10 +429,11 @@ def gate(text, y, consent, purpose, today, embed, speak, mark, without=(), expir
         yield "purpose", not (alike or (lambda a, b: a == b))(purpose, consent["purpose"])
         yield "expired", (expired or (lambda now, last: now > last))(today, consent["expires"])
         yield "short", len(y) < rate
-        yield "silent", (silent or (lambda y: np.abs(y).max() <= 1e-3))(y)
+        yield "silent", (silent or (lambda y: not 1e-3 < np.abs(y).max() < np.inf))(y)
         e = [embed(y[i : i + 16_000]) for i in range(0, max(1, len(y) - 15_999), 16_000)]
-        yield "two", any(p @ q < low for p in e for q in e)
-        yield "owner", unit(np.mean(e, axis=0)) @ consent["voice"] < 0.7
+        yield "two", not all(p @ q >= low for p in e for q in e) if shut else any(p @ q < low for p in e for q in e)
+        near = unit(np.mean(e, axis=0)) @ consent["voice"]
+        yield "owner", not near >= 0.7 if shut else near < 0.7
 
     for name, doubt in doubts():
         if name not in without and doubt:
@@ -480,6 +481,16 @@ def last_day_excluded(*wish):
 @mutant("14.6", stage="edges", says="No microphone is so quiet")
 def zeros_alone(*wish):
     return gate(*wish, silent=lambda y: (y == 0).all())
+
+
+@mutant("14.6", stage="edges", says="if one sample is NaN")
+def nan_is_loud(*wish):
+    return gate(*wish, silent=lambda y: np.abs(y).max() <= 1e-3, shut=False)
+
+
+@mutant("14.6", stage="edges", says="Is NaN below 0.7?")
+def open_in_doubt(*wish):
+    return gate(*wish, shut=False)
 
 
 @mutant("14.6", stage="edges", says="How many samples are a second?")
