@@ -145,12 +145,7 @@ def stretched(pool, x, y, generator):
         picture = speaker.long_enough(pool[i])
         start = int(torch.randint(picture.shape[1] - speaker.WINDOW + 1, (), generator=generator))
         found.append(torch.from_numpy(picture[:, start : start + speaker.WINDOW])[None])
-    return colourless(voices.elsewhere(torch.stack(found), generator)).to(x.device), y
-
-
-def colourless(x):
-    """Pictures [batch, 1, mel, time] whose bands have a mean of 0: the colour of a microphone is gone."""
-    return x - x.mean(dim=3, keepdim=True)
+    return voices.elsewhere(torch.stack(found), generator).to(x.device), y
 
 
 RECIPES = {
@@ -168,7 +163,7 @@ RECIPES = {
 def falseness(model, picture):
     """How false a picture that `speaker.spoken` made looks: the logit of "false" less that of "genuine", mean."""
     with torch.inference_mode():
-        logits = model.eval()(colourless(speaker.stretches(picture))).mean(dim=0)
+        logits = model.eval()(speaker.stretches(picture)).mean(dim=0)
     return float(logits[1] - logits[0])
 
 
@@ -286,7 +281,7 @@ def train(name, recipe, n_jobs, progress):
 def _known_by(recipe):
     """What stands for a recipe in the name of its state, so that another one does not go on from it."""
     options = (recipe.model.__name__, recipe.epochs, recipe.picture, recipe.fit)
-    return digest(repr(options) + "".join(map(inspect.getsource, (recipe.heard, colourless, voices.elsewhere))))[:8]
+    return digest(repr(options) + "".join(map(inspect.getsource, (recipe.heard, voices.elsewhere))))[:8]
 
 
 def evaluate(name, recipe, n_jobs):
