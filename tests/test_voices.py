@@ -206,6 +206,11 @@ def test_what_is_no_reference_is_refused_in_one_line(untrained, sentence, make, 
     assert "\n" not in str(caught.value)
 
 
+def test_there_is_no_voice_in_no_frame(untrained):
+    with pytest.raises(ValueError, match="Nobody speaks in this picture"):
+        speaker.voice_of(untrained, np.zeros((40, 0), np.float32))
+
+
 def test_a_judge_is_no_encoder(sentence):
     with pytest.raises(TypeError, match="by a SpeakerJudge"):
         speaker.embed(models.SpeakerJudge(40, 3), *sentence)

@@ -210,11 +210,18 @@ def stretches(picture):
 def long_enough(picture):
     """A picture that is shorter than `WINDOW` is repeated until it fills one."""
     frames = picture.shape[1]
+    if not frames:
+        raise ValueError("Nobody speaks in this picture: there is no voice in it.")
     return np.tile(picture, -(-WINDOW // frames))[:, :WINDOW] if frames < WINDOW else picture
 
 
 def voice_of(model, picture):
     """The voice in a picture that `spoken` made: the mean of its stretches, of length 1, [out].
+
+    Raises
+    ------
+    ValueError
+        If the picture has no frame, for nobody speaks.
 
     Taught in: notebooks/14_voice_cloning.ipynb, "Who is speaking?"
     """
