@@ -483,7 +483,7 @@ def zeros_alone(*wish):
     return gate(*wish, silent=lambda y: (y == 0).all())
 
 
-@mutant("14.6", stage="edges", says="if one sample is NaN")
+@mutant("14.6", stage="edges", says="12 NaN, the first")
 def nan_is_loud(*wish):
     return gate(*wish, silent=lambda y: np.abs(y).max() <= 1e-3, shut=False)
 
