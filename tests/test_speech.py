@@ -85,7 +85,7 @@ def test_order_does_not_matter():
 
 def test_the_pitch_range_of_a_voice_is_50():
     """So a text sounds the same whether 50 is asked for or, as before there was a choice, nothing."""
-    with speech._fresh_library() as (library, _):
+    with speech._fresh_library(speech._home(False)) as (library, _):
         assert library.espeak_GetParameter(speech._RANGE, 0) == 50
 
 
