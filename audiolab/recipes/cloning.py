@@ -91,6 +91,11 @@ def gallery(corpus, n_jobs=1):
                         {person: clips[HEARD:] for person, clips in people.items()})
 
 
+def told(encoder, y):
+    """What a network is told of a voice, from a recording at 16 kHz: `speaker.voice_of` and `tts.colour`."""
+    return speaker.voice_of(encoder, speaker.spoken(y, vocode.SR)), tts.colour(vocode.picture(y))
+
+
 def targets(corpus):
     """What a network is told of each test person, whom it never heard, from their first `HEARD` sentences, some 4 s.
 
@@ -105,7 +110,7 @@ def targets(corpus):
     test, found = corpus.split("test"), {}
     for person, rows in test.table.reset_index().groupby("group", sort=False):
         y = np.concatenate([preprocess.resample(*test[int(i)][:2], vocode.SR) for i in rows.index[:HEARD]])
-        found[person] = speaker.voice_of(encoder, speaker.spoken(y, vocode.SR)), tts.colour(vocode.picture(y))
+        found[person] = told(encoder, y)
     return found
 
 
@@ -144,6 +149,11 @@ def found_again(people):
     return float(np.mean(right))
 
 
+def imitated(model, text, voice, colour):
+    """The picture of a text in a voice, and in its colour, as `told` has both."""
+    return tts.coloured(tts.synthesise(model, text, voice=voice), colour)
+
+
 def measured(model, corpus, sound=vocode.sound, plain=False, n_jobs=1):
     """What clones are worth: whose voice the judge hears in them, and what listeners understand.
 
@@ -179,9 +189,8 @@ def measured(model, corpus, sound=vocode.sound, plain=False, n_jobs=1):
     said = [texts[i % len(texts)] for i in range(len(who))]
 
     def spoken(text, person):
-        voice_of, colour = voice[person]
-        picture = tts.synthesise(model, text, voice=voice_of)
-        return sound(picture if plain else tts.coloured(picture, colour))
+        return sound(tts.synthesise(model, text, voice=voice[person][0]) if plain else
+                     imitated(model, text, *voice[person]))
 
     sounds = list(map(spoken, said, who))
     found = np.stack([judged(judge, y) for y in sounds])

@@ -16,7 +16,7 @@ import torch
 from .. import features, metrics, models, paths, training, vocode
 from ..corpora import remote, speech
 from ..corpus import Clip, digest, make
-from ..models import speaker, tts
+from ..models import speaker
 from . import cloning, voices
 from .naming import machine, only_test
 
@@ -104,9 +104,8 @@ def render_fake(row):
         picture = vocode.picture(speech.render_person(row).y)
     else:
         reference = speech.render_person(row | {"text": row["_reference"]})
-        voice = speaker.voice_of(_loaded(cloning.ENCODER), speaker.spoken(reference.y, reference.sr))
-        picture = tts.synthesise(_loaded("clones-fastspeech-crowd"), row["text"], voice=voice)
-        picture = tts.coloured(picture, tts.colour(vocode.picture(reference.y)))
+        told = cloning.told(_loaded(cloning.ENCODER), reference.y)
+        picture = cloning.imitated(_loaded("clones-fastspeech-crowd"), row["text"], *told)
     y = sound(picture)
     return Clip(y / max(1, np.abs(y).max()), vocode.SR)         # new phases may add up higher
 
@@ -140,12 +139,8 @@ def stretched(pool, x, y, generator):
 
     Taught in: notebooks/14_voice_cloning.ipynb, "Can a machine hear the fake?"
     """
-    found = []
-    for i in x.tolist():
-        picture = speaker.long_enough(pool[i])
-        start = int(torch.randint(picture.shape[1] - speaker.WINDOW + 1, (), generator=generator))
-        found.append(torch.from_numpy(picture[:, start : start + speaker.WINDOW])[None])
-    return voices.elsewhere(torch.stack(found), generator).to(x.device), y
+    found = torch.stack([voices.stretch(pool[i], generator) for i in x.tolist()])
+    return voices.elsewhere(found, generator).to(x.device), y
 
 
 RECIPES = {

@@ -100,10 +100,15 @@ def met(pool, x, y, generator):
     found = []
     for voice in x.tolist():
         for i in torch.randperm(len(pool[voice]), generator=generator)[:UTTERANCES].tolist():
-            picture = speaker.long_enough(pool[voice][i])
-            start = int(torch.randint(picture.shape[1] - speaker.WINDOW + 1, (), generator=generator))
-            found.append(torch.from_numpy(picture[:, start : start + speaker.WINDOW])[None])
+            found.append(stretch(pool[voice][i], generator))
     return elsewhere(torch.stack(found), generator).to(x.device), x.repeat_interleave(UTTERANCES)
+
+
+def stretch(picture, generator):
+    """`speaker.WINDOW` frames of a picture, begun anywhere: [1, n_mels, WINDOW]."""
+    picture = speaker.long_enough(picture)
+    start = int(torch.randint(picture.shape[1] - speaker.WINDOW + 1, (), generator=generator))
+    return torch.from_numpy(picture[:, start : start + speaker.WINDOW])[None]
 
 
 def elsewhere(x, generator):
